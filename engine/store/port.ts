@@ -1,0 +1,204 @@
+/** The two stores as the engine sees them: the hot store (caps, claims, rates) and the ledger (the truth). */
+import type { PostResult } from '../../rules/auction.ts'
+import type {
+  CommitAnswer,
+  HoldAnswer,
+  PlaceGroup,
+  PostingAnswer,
+  ReleaseAnswer,
+  TokenState,
+} from '../../rules/caps.ts'
+import type { Micros, WallMs } from '../../rules/units.ts'
+
+/** A question about one lead's claims. Fingerprints are keyed HMACs, never values. */
+export interface ClaimRequest {
+  readonly leadId: string
+  /** `s:<source>:<hmac of key>`; null where the source sent no key. */
+  readonly idempotency: string | null
+  /** SHA-256 of the body in hex: the same key with another body is a conflict. */
+  readonly bodyHash: string
+  /** `<campaign>:<field>:<hmac>`; empty where the campaign has no duplicate rule. */
+  readonly fingerprints: readonly string[]
+  readonly now: WallMs
+}
+
+export type ClaimAnswer =
+  | { readonly code: 'FRESH' }
+  /** The idempotency key is bound: to this lead, with this body hash. */
+  | { readonly code: 'BOUND'; readonly leadId: string; readonly bodyHash: string }
+  /** A lead with a fingerprint was sold (or is in doubt) within the window. */
+  | { readonly code: 'DUPLICATE'; readonly leadId: string }
+  /** A lead with a fingerprint is being decided now. */
+  | { readonly code: 'TWIN'; readonly leadId: string; readonly since: WallMs }
+  | { readonly code: 'COLD' }
+
+/** What a rebuild installs: the committed sums and the open tokens of live windows, and live sold fingerprints. */
+export interface Restoration {
+  readonly epoch: number
+  readonly committed: readonly PlaceGroup[]
+  readonly tokens: readonly {
+    readonly token: string
+    readonly state: 'posting'
+    readonly groups: readonly PlaceGroup[]
+  }[]
+  readonly sold: readonly { readonly fingerprint: string; readonly leadId: string; readonly until: WallMs }[]
+  /** Every tag that may be asked for; those without places are opened empty. */
+  readonly tags: readonly string[]
+}
+
+/** Caps, claims and rates. Every call is idempotent by its token or lead and may be repeated after a lost reply. Rejects (throws) only when the store is out of reach. */
+export interface HotStore {
+  /** Epoch that this process works under; 0 until the ledger's is known. */
+  epoch(): number
+  setEpoch(epoch: number): void
+  /** Takes a place in every cap of every group, in the order given, or in none. */
+  hold(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<HoldAnswer>
+  /** Turns a live hold into a posting entry, which has no lease. */
+  posting(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<PostingAnswer>
+  commit(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<CommitAnswer>
+  release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer>
+  /** State of a token under its first group's tag; null where unknown or forgotten. */
+  tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null>
+  claim(request: ClaimRequest): Promise<ClaimAnswer>
+  /** Ends the in-flight claim. `soldUntil`: the fingerprints stay bound as sold until then; null: they are free. */
+  unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void>
+  /** Frees the lock of a twin whose owner died, where `leadId` still holds it. */
+  breakClaim(leadId: string, fingerprints: readonly string[]): Promise<void>
+  /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
+  rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
+  /** Empties the store's caps and claims, then installs the restoration, and opens under its epoch. */
+  restore(restoration: Restoration): Promise<void>
+  /** True where the store answers, bears the epoch, and is the instance that was restored. */
+  warm(): Promise<boolean>
+  /** Identity of the running store (Redis `run_id`; `in-process:<engine>` for the in-process one). */
+  runId(): Promise<string>
+  /** Called whenever the store may have lost its memory: a new connection, a changed run id, a COLD answer. */
+  onCold(listener: () => void): void
+  /** Every counter and every live token, for the verifier. */
+  dump(): Promise<HotDump>
+  close(): Promise<void>
+}
+
+export interface HotDump {
+  readonly epoch: number
+  /** Place key -> used (committed + held). */
+  readonly counters: Readonly<Record<string, number>>
+  readonly tokens: readonly {
+    readonly token: string
+    readonly state: TokenState
+    readonly places: Readonly<Record<string, number>>
+  }[]
+}
+
+/** A lead as RECEIVED writes it. Values are sealed before they come here. */
+export interface ReceivedRow {
+  readonly leadId: string
+  readonly campaign: string
+  readonly source: string
+  readonly version: number
+  readonly mode: 'sync' | 'async'
+  readonly test: boolean
+  readonly receivedAt: WallMs
+  readonly leadRef: string | null
+  /** HMAC of the idempotency key, and the hash of the body. Null: the source sent no key. */
+  readonly idempotency: { readonly key: string; readonly bodyHash: string } | null
+  /** `<campaign>:<field>:<hmac>`. */
+  readonly fingerprints: readonly string[]
+  /** Sealed lead (base64 of nonce, ciphertext, tag) and its wrapped key (base64). */
+  readonly sealed: string
+  readonly wrappedKey: string
+  readonly keyVersion: number
+}
+
+export type ReceivedAnswer =
+  | { readonly code: 'STORED' }
+  /** The idempotency key is bound to another lead: nothing was written. */
+  | { readonly code: 'BOUND'; readonly leadId: string; readonly bodyHash: string }
+
+export interface IntentRow {
+  readonly leadId: string
+  readonly term: number
+  readonly contract: string
+  readonly buyer: string
+  readonly copy: number
+  readonly attempt: number
+  readonly price: Micros
+  readonly payout: Micros
+  readonly heldAt: WallMs
+  readonly postBy: WallMs
+  readonly postMs: number
+  readonly inDoubt: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
+  readonly groups: readonly PlaceGroup[]
+  /** Hot-store epoch under which the hold was taken. */
+  readonly epoch: number
+}
+
+/** `FENCED`: this engine or this term no longer owns the lead. `STALE`: the hold is of an older epoch. `CONFLICT`: the index on intents forbids it. */
+export type IntentAnswer = 'INTENDED' | 'FENCED' | 'STALE' | 'CONFLICT'
+
+export interface ResultRow extends PostResult {
+  readonly contract: string
+  readonly buyer: string
+}
+
+export interface FinalRow {
+  readonly leadId: string
+  readonly term: number
+  readonly campaign: string
+  readonly source: string
+  readonly test: boolean
+  readonly currency: string
+  readonly results: readonly ResultRow[]
+  /** Null while other copies are on their way: only `results` are written. */
+  readonly final: FinalStatus | null
+}
+
+export interface FinalStatus {
+  readonly status: 'sold' | 'unsold' | 'pending' | 'duplicate' | 'expired'
+  readonly payout: Micros
+  readonly copies: number
+  readonly reasons: readonly string[]
+  readonly redirectUrl: string | null
+  /** Stored trace (engine/live): JSON text without lead values. */
+  readonly trace: string
+  /** Bound as sold until then where sold or in doubt. */
+  readonly soldUntil: WallMs | null
+  /** Seats' outcomes for the rollups: `contract|kind|reason name` -> count. */
+  readonly outcomes: Readonly<Record<string, number>>
+}
+
+/** A lead as its own source, the waiters and recovery see it. */
+export interface LeadRecord {
+  readonly leadId: string
+  readonly campaign: string
+  readonly source: string
+  readonly status: string
+  readonly payout: Micros
+  readonly copies: number
+  readonly reasons: readonly string[]
+  readonly redirectUrl: string | null
+  readonly leadRef: string | null
+  readonly currency: string
+  /** True once there is an answer that a waiter may give: terminal, or pending in doubt. */
+  readonly decided: boolean
+  readonly test: boolean
+}
+
+/** The record of everything. Writes are group commits; a promise resolves when its row is durable. Rejects only where the ledger is out of reach or full. */
+export interface Ledger {
+  received(row: ReceivedRow): Promise<ReceivedAnswer>
+  intent(row: IntentRow, results: readonly ResultRow[]): Promise<IntentAnswer>
+  result(row: FinalRow): Promise<void>
+  /** An invalid attempt, kept under an id that is never returned. */
+  invalid(row: {
+    readonly campaign: string
+    readonly source: string
+    readonly at: WallMs
+    readonly issues: string
+    readonly sealed: string
+    readonly wrappedKey: string
+    readonly keyVersion: number
+  }): Promise<void>
+  lead(leadId: string): Promise<LeadRecord | null>
+  bound(idempotencyKey: string): Promise<{ readonly leadId: string; readonly bodyHash: string } | null>
+}

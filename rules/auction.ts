@@ -1,0 +1,138 @@
+/** The auction: a pure state machine from what happened to what must be done. */
+import type { Reason } from './reason.ts'
+import type { Micros, Ms } from './units.ts'
+import type { PayoutRule, Tier } from './version.ts'
+
+/** What the machine needs of one contract; static per version, campaign and source. */
+export interface SeatTerms {
+  readonly contract: string
+  readonly buyer: string
+  readonly group: string
+  readonly tier: number
+  readonly priority: number
+  readonly price: Micros | null
+  readonly pinged: boolean
+  readonly floor: Micros
+  readonly postMs: Ms
+  readonly timeoutIsNoSale: boolean
+}
+
+export interface AuctionTerms {
+  readonly tiers: readonly Tier[]
+  /** Every contract of the campaign, in seat order. */
+  readonly seats: readonly SeatTerms[]
+  /** The larger of the campaign's and the source's floor. */
+  readonly floor: Micros
+  readonly payout: PayoutRule
+  readonly minMargin: Micros
+  readonly allowLoss: boolean
+  readonly minorDigits: number
+  readonly totalMs: Ms
+  readonly answerWithinMs: Ms
+}
+
+/** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`; the highest wins a tie. */
+export interface Opening {
+  /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
+  readonly eligible: readonly number[]
+  readonly dice: readonly number[]
+  /** Seats that fell out before the auction, by reason. */
+  readonly excluded: Readonly<Record<Reason, readonly number[]>>
+}
+
+/** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */
+export type AuctionEvent =
+  | { readonly on: 'open'; readonly at: number; readonly opening: Opening }
+  | {
+      readonly on: 'bid'
+      readonly at: number
+      readonly seat: number
+      readonly price: Micros
+      readonly buyerReference: string | null
+    }
+  | { readonly on: 'noBid'; readonly at: number; readonly seat: number; readonly reason: Reason }
+  | { readonly on: 'deadline'; readonly at: number; readonly tier: number }
+  | { readonly on: 'answerBy'; readonly at: number }
+  | { readonly on: 'held'; readonly at: number; readonly seat: number }
+  | { readonly on: 'full'; readonly at: number; readonly seat: number; readonly window: string }
+  | { readonly on: 'cold'; readonly at: number; readonly seat: number }
+  | { readonly on: 'intended'; readonly at: number; readonly seat: number }
+  | { readonly on: 'gone'; readonly at: number; readonly seat: number }
+  | { readonly on: 'stale'; readonly at: number; readonly seat: number }
+  | { readonly on: 'fenced'; readonly at: number; readonly seat: number }
+  | { readonly on: 'notSent'; readonly at: number; readonly seat: number; readonly reason: Reason }
+  | { readonly on: 'rejected'; readonly at: number; readonly seat: number; readonly reason: Reason }
+  | {
+      readonly on: 'accepted'
+      readonly at: number
+      readonly seat: number
+      readonly price: Micros | null
+      readonly buyerReference: string | null
+      readonly redirectUrl: string | null
+    }
+  | { readonly on: 'unknown'; readonly at: number; readonly seat: number; readonly reason: Reason }
+  | { readonly on: 'durable'; readonly at: number }
+
+export type LeadStatus = 'sold' | 'unsold' | 'pending'
+
+/** How one post ended: what RESULT writes. */
+export interface PostResult {
+  readonly seat: number
+  readonly copy: number
+  readonly attempt: number
+  readonly state: 'accepted' | 'rejected' | 'not_sent' | 'in_doubt'
+  readonly reason: Reason
+  /** What the buyer pays, where accepted or in doubt. */
+  readonly price: Micros
+  /** This copy's part of what the source earns. */
+  readonly payout: Micros
+  readonly buyerReference: string | null
+  readonly redirectUrl: string | null
+  readonly priceCut: boolean
+}
+
+export type AuctionCommand =
+  /** Ping all of these at once; `deadlineAt` closes the tier (or, in a waterfall, this one seat). */
+  | { readonly do: 'ping'; readonly tier: number; readonly seats: readonly number[]; readonly deadlineAt: number }
+  | { readonly do: 'hold'; readonly seat: number; readonly attempt: number; readonly price: Micros }
+  /** INTENT and `posting` together; `results` are earlier posts' ends, written first in the same transaction. */
+  | {
+      readonly do: 'intent'
+      readonly seat: number
+      readonly attempt: number
+      readonly copy: number
+      readonly price: Micros
+      readonly payout: Micros
+      /** The post must have left by then. */
+      readonly postBy: number
+      readonly results: readonly PostResult[]
+    }
+  | {
+      readonly do: 'post'
+      readonly seat: number
+      readonly attempt: number
+      readonly price: Micros
+      readonly postBy: number
+      readonly buyerReference: string | null
+    }
+  | { readonly do: 'commit'; readonly seat: number; readonly attempt: number }
+  | { readonly do: 'release'; readonly seat: number; readonly attempt: number }
+  /** RESULT: `status` is null while other copies are still on their way. A `durable` event must follow. */
+  | { readonly do: 'result'; readonly results: readonly PostResult[]; readonly status: LeadStatus | null }
+  | {
+      readonly do: 'answer'
+      readonly status: LeadStatus
+      readonly payout: Micros
+      readonly copies: number
+      readonly reasons: readonly string[]
+      readonly redirectUrl: string | null
+    }
+  | { readonly do: 'settle' }
+
+export type OutcomeKind = 'sold' | 'rejected' | 'in_doubt' | 'lost' | 'not_asked'
+export interface Outcome {
+  readonly kind: OutcomeKind
+  readonly reason: Reason
+  /** What is paid (sold) or would be (in doubt). */
+  readonly price: Micros | null
+}

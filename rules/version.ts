@@ -1,0 +1,148 @@
+/** The shape of one immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
+import type { Filter } from './filter.ts'
+import type { Micros, Ms, Ppm } from './units.ts'
+import type { Vertical } from './verticals.ts'
+
+export type Strategy = 'auction' | 'waterfall'
+/** What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. */
+export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm }
+export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign'
+export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'concurrency'
+export type CapKind = 'count' | 'spend'
+
+/** One limit. `limit` counts leads (count) or micros (spend); concurrency counts only. */
+export interface CapRule {
+  readonly scope: CapScope
+  /** Id of the contract, buyer, source or campaign that the cap belongs to. */
+  readonly owner: string
+  readonly window: CapWindow
+  readonly kind: CapKind
+  readonly limit: number
+  /** IANA zone in which the window's name is computed: the buyer's for contract and buyer caps, the campaign's otherwise. */
+  readonly zone: string
+}
+
+export interface ApiKey {
+  readonly source: string
+  /** A test key runs everything against test deliveries and sells nothing. */
+  readonly test: boolean
+}
+
+export interface Source {
+  readonly id: string
+  readonly name: string
+  /** Stable name under which buyers see this source. */
+  readonly pseudonym: string
+  readonly campaigns: ReadonlySet<string>
+  readonly ratePerSecond: number
+  readonly burst: number
+  readonly floor: Micros
+  /** Overrides the campaign's payout where present. */
+  readonly payout: PayoutRule | null
+  readonly answerWithinMs: Ms
+  readonly caps: readonly CapRule[]
+}
+
+export interface Tier {
+  readonly name: string
+  readonly strategy: Strategy
+  readonly copies: number
+  readonly pingMs: Ms
+}
+
+export interface DuplicateRule {
+  /** Canonical field names whose fingerprints are compared; a lead is a duplicate where any one matches. */
+  readonly fields: readonly string[]
+  readonly days: number
+}
+
+export interface Buyer {
+  readonly id: string
+  readonly name: string
+  readonly zone: string
+  /** Buyers of one group never get two copies of one lead. A buyer without a group is its own. */
+  readonly group: string
+  readonly legalEntity: string
+  readonly caps: readonly CapRule[]
+}
+
+/** Where and how one contract is asked. Everything here is data; `buyers/template` compiles it at publish. */
+export interface Delivery {
+  /** Null where the contract bids a fixed price and is never pinged. */
+  readonly pingUrl: string | null
+  readonly postUrl: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Canonical lead fields that may leave in a ping. Nothing else does. */
+  readonly pingFields: readonly string[]
+  /** Canonical lead fields of the post; null: all that the lead has. */
+  readonly postFields: readonly string[] | null
+  /** Standard Webhooks signing secrets (base64 after `whsec_`); several during rotation. */
+  readonly secrets: readonly string[]
+}
+
+export interface Contract {
+  readonly id: string
+  /** Place in the campaign's contract order, from 0: the seat number in every auction of this version. */
+  readonly seat: number
+  readonly buyer: Buyer
+  readonly active: boolean
+  readonly tier: number
+  readonly priority: number
+  /** Fixed price; null where the price comes by ping. */
+  readonly price: Micros | null
+  /** `contract`: an acceptance without a price is a bid at `price`. `reply`: a price of 0 or none is no bid. */
+  readonly priceFrom: 'contract' | 'reply'
+  readonly pinged: boolean
+  readonly floor: Micros
+  readonly filter: Filter | null
+  /** Source ids it buys from; null: all. */
+  readonly sources: ReadonlySet<string> | null
+  readonly caps: readonly CapRule[]
+  readonly postMs: Ms
+  /** What a 5xx after a whole reply means: in doubt (default) or, where the contract declares it, a rejection. */
+  readonly serverError: 'in_doubt' | 'rejected'
+  /** What happens to an in-doubt post that nobody resolves in time. */
+  readonly inDoubt: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
+  readonly delivery: Delivery
+}
+
+export interface Campaign {
+  readonly id: string
+  readonly vertical: Vertical
+  readonly zone: string
+  readonly currency: string
+  /** Fraction digits of the currency: 2 for USD. */
+  readonly minorDigits: number
+  readonly floor: Micros
+  readonly minMargin: Micros
+  readonly allowLoss: boolean
+  readonly payout: PayoutRule
+  readonly totalMs: Ms
+  readonly duplicates: DuplicateRule
+  readonly tiers: readonly Tier[]
+  /** In seat order. */
+  readonly contracts: readonly Contract[]
+  readonly caps: readonly CapRule[]
+}
+
+export interface Snapshot {
+  readonly version: number
+  /** Canonical JSON of the configuration this was compiled from: what the ledger stores under the number. */
+  readonly canonical: string
+  /** True for the example: its well-known keys are served on loopback only. */
+  readonly example: boolean
+  readonly sources: ReadonlyMap<string, Source>
+  /** SHA-256 of an API key in hex -> whose it is. */
+  readonly keys: ReadonlyMap<string, ApiKey>
+  readonly adminKeys: ReadonlySet<string>
+  readonly campaigns: ReadonlyMap<string, Campaign>
+  readonly buyers: ReadonlyMap<string, Buyer>
+  /** CIDR ranges that buyers' hosts may lie in although the guard forbids them by default. */
+  readonly allowedCidrs: readonly string[]
+}
+
+/** One fault of a configuration: where (`contracts.acme.price`) and what, in words that say what to do. */
+export interface Fault {
+  readonly path: string
+  readonly message: string
+}
