@@ -51,6 +51,10 @@ export type AuctionEvent =
       readonly buyerReference: string | null
     }
   | { readonly on: 'noBid'; readonly at: number; readonly seat: number; readonly reason: Reason }
+  /** An answer to a ping that came after its deadline: recorded, never counted. */
+  | { readonly on: 'late'; readonly at: number; readonly seat: number; readonly price: Micros | null }
+  /** The lead was taken over from an engine that died; this auction is a new term. */
+  | { readonly on: 'recovered'; readonly at: number }
   | { readonly on: 'deadline'; readonly at: number; readonly tier: number }
   | { readonly on: 'answerBy'; readonly at: number }
   | { readonly on: 'held'; readonly at: number; readonly seat: number }

@@ -1,0 +1,556 @@
+/**
+ * The auction's machine: `step(state, event) -> commands`.
+ *
+ * A lead's tiers open one after the other. An auction tier is `pinging` until every seat has answered or its deadline
+ * has come, then it sells down its ranking; a waterfall sells down its order at once, pinging a seat first where its
+ * contract says so. Selling takes a seat through `holding` (a place in every cap), `intending` (INTENT and posting) and
+ * `posting`, up to `copies` seats at a time. A rejection frees the copy for the next seat; a sale or a doubt uses it up,
+ * and after either no later tier opens. When nothing is under way and nobody is left, the lead is decided: its result is
+ * recorded, and once that is durable the source is answered, sold places are committed, and the lead settles.
+ *
+ * The machine owns its state and changes it in place; it reads no clock, draws no dice and touches nothing else.
+ */
+import type {
+  AuctionCommand,
+  AuctionEvent,
+  AuctionTerms,
+  LeadStatus,
+  Opening,
+  Outcome,
+  PostResult,
+  SeatTerms,
+} from './auction.ts'
+import { effectiveFloor, payoutOf } from './money.ts'
+import { type Reason, reason } from './reason.ts'
+import { byBid, byTurn, type Ranked, whyBehind } from './strategy.ts'
+import { type Micros, micros } from './units.ts'
+
+/** A post must leave this soon after its INTENT was asked for: well under the age at which a silent engine is fenced. */
+export const POST_BY_MS = 4_000
+/** How often a seat is held anew because the hot store was rebuilt under it. */
+const MAX_ATTEMPTS = 3
+
+type Phase = 'waiting' | 'pinged' | 'bid' | 'holding' | 'intending' | 'posting' | 'ended'
+
+interface SeatState extends Ranked {
+  readonly terms: SeatTerms
+  readonly seat: number
+  phase: Phase
+  value: Micros
+  deadlineAt: number
+  postBy: number
+  buyerReference: string | null
+  attempt: number
+  copy: number
+  outcome: Outcome | null
+}
+
+export interface AuctionState {
+  readonly terms: AuctionTerms
+  seats: SeatState[]
+  excluded: Opening['excluded']
+  tier: number
+  /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
+  queue: SeatState[]
+  outstandingPings: number
+  /** Seats being pinged by a waterfall, held, intended or posted. */
+  underWay: number
+  copiesUsed: boolean[]
+  accepted: SeatState[]
+  doubted: SeatState[]
+  /** Prices promised for accepted and doubted copies: what the payout is a share of. */
+  promised: Micros
+  payout: Micros
+  redirectUrl: string | null
+  unwritten: PostResult[]
+  /** One entry for each `result` that is not durable yet: whom to commit then, and how the lead was decided. */
+  recording: { readonly commit: readonly SeatState[]; readonly status: LeadStatus | null }[]
+  decided: LeadStatus | null
+  answered: boolean
+  abandoned: boolean
+}
+
+export function newAuction(terms: AuctionTerms): AuctionState {
+  return {
+    terms,
+    seats: [],
+    excluded: {},
+    tier: -1,
+    queue: [],
+    outstandingPings: 0,
+    underWay: 0,
+    copiesUsed: [],
+    accepted: [],
+    doubted: [],
+    promised: micros(0),
+    payout: micros(0),
+    redirectUrl: null,
+    unwritten: [],
+    recording: [],
+    decided: null,
+    answered: false,
+    abandoned: false,
+  }
+}
+
+const NOTHING: readonly AuctionCommand[] = []
+
+/** Applies one event and says what must be done, in order. An event that no longer matters changes nothing. */
+export function step(state: AuctionState, event: AuctionEvent): readonly AuctionCommand[] {
+  if (state.abandoned) return NOTHING
+  const out: AuctionCommand[] = []
+  switch (event.on) {
+    case 'open':
+      open(state, event.opening)
+      openNextTier(state, event.at, out)
+      break
+    case 'bid':
+    case 'noBid':
+      pingAnswered(state, event, out)
+      break
+    case 'deadline':
+      deadline(state, event.at, out)
+      break
+    case 'late':
+    case 'recovered':
+      break
+    case 'answerBy':
+      answerPending(state, out)
+      break
+    case 'durable':
+      durable(state, out)
+      break
+    default:
+      sellingStep(state, event, out)
+  }
+  return out
+}
+
+/** True where a ping's answer would still count: otherwise it is late. */
+export function awaitsPing(state: AuctionState, seat: number): boolean {
+  return state.seats[seat]!.phase === 'pinged' && !state.abandoned
+}
+
+/** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
+export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
+  const all = new Map<string, Outcome>()
+  for (const [why, seats] of Object.entries(state.excluded)) {
+    for (const seat of seats)
+      all.set(state.terms.seats[seat]!.contract, { kind: 'not_asked', reason: why, price: null })
+  }
+  for (const seat of state.seats) {
+    if (!seat.outcome) throw new Error(`seat of ${seat.terms.contract} has no outcome although the lead is decided`)
+    all.set(seat.terms.contract, seat.outcome)
+  }
+  return all
+}
+
+function open(state: AuctionState, opening: Opening): void {
+  state.excluded = opening.excluded
+  state.seats = opening.eligible.map((seatNumber, seat) => {
+    const terms = state.terms.seats[seatNumber]!
+    return {
+      terms,
+      seat,
+      phase: 'waiting',
+      value: terms.price ?? micros(0),
+      priority: terms.priority,
+      die: opening.dice[seat] ?? 0,
+      order: seatNumber,
+      deadlineAt: 0,
+      postBy: 0,
+      buyerReference: null,
+      attempt: 0,
+      copy: -1,
+      outcome: null,
+    }
+  })
+}
+
+/** Opens tiers until one has something under way; when none is left, decides the lead. */
+function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  while (++state.tier < state.terms.tiers.length) {
+    const members = state.seats.filter((seat) => seat.terms.tier === state.tier)
+    if (members.length === 0) continue
+    state.copiesUsed = new Array(state.terms.tiers[state.tier]!.copies).fill(false)
+    if (state.terms.tiers[state.tier]!.strategy === 'waterfall') state.queue = members.sort(byTurn)
+    else openAuction(state, members, at, out)
+    if (state.outstandingPings > 0) return
+    sell(state, at, out)
+    if (state.underWay > 0 || state.accepted.length + state.doubted.length > 0) return
+  }
+  decide(state, out)
+}
+
+function openAuction(state: AuctionState, members: SeatState[], at: number, out: AuctionCommand[]): void {
+  state.queue = []
+  const pinged: number[] = []
+  const deadlineAt = pingDeadline(state, members, at)
+  for (const seat of members) {
+    if (!seat.terms.pinged) enterBid(state, seat, seat.terms.price ?? micros(0))
+    else if (deadlineAt <= at) end(seat, 'not_asked', 'no_time')
+    else {
+      seat.phase = 'pinged'
+      seat.deadlineAt = deadlineAt
+      pinged.push(seat.seat)
+    }
+  }
+  state.outstandingPings = pinged.length
+  if (pinged.length > 0) out.push({ do: 'ping', tier: state.tier, seats: pinged, deadlineAt })
+  else state.queue.sort(byBid)
+}
+
+/** A ping gets the tier's time, or what is left of the lead's when the quickest post is set aside. */
+function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: number): number {
+  let quickestPost = Number.POSITIVE_INFINITY
+  for (const seat of seats) quickestPost = Math.min(quickestPost, seat.terms.postMs)
+  return Math.min(at + state.terms.tiers[state.tier]!.pingMs, state.terms.totalMs - quickestPost)
+}
+
+function enterBid(state: AuctionState, seat: SeatState, price: Micros): void {
+  seat.value = price
+  if (price < effectiveFloor(state.terms, seat.terms.floor)) end(seat, 'lost', 'below_floor')
+  else {
+    seat.phase = 'bid'
+    if (isWaterfall(state)) state.queue.unshift(seat)
+    else state.queue.push(seat)
+  }
+}
+
+function pingAnswered(
+  state: AuctionState,
+  event: Extract<AuctionEvent, { on: 'bid' | 'noBid' }>,
+  out: AuctionCommand[],
+): void {
+  const seat = state.seats[event.seat]!
+  if (seat.phase !== 'pinged') return
+  if (event.on === 'bid') seat.buyerReference = event.buyerReference
+  if (event.on === 'noBid') end(seat, 'lost', event.reason)
+  else enterBid(state, seat, event.price)
+  if (isWaterfall(state)) {
+    stopSelling(state, seat)
+    moveOn(state, event.at, out)
+  } else if (--state.outstandingPings === 0) closePings(state, event.at, out)
+}
+
+function deadline(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  let timedOut = 0
+  for (const seat of state.seats) {
+    if (seat.phase !== 'pinged' || seat.deadlineAt > at) continue
+    end(seat, 'lost', 'ping_timeout')
+    if (isWaterfall(state)) stopSelling(state, seat)
+    timedOut++
+  }
+  if (timedOut === 0) return
+  if (isWaterfall(state)) moveOn(state, at, out)
+  else {
+    state.outstandingPings = 0
+    closePings(state, at, out)
+  }
+}
+
+function closePings(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  state.queue.sort(byBid)
+  moveOn(state, at, out)
+}
+
+const isWaterfall = (state: AuctionState): boolean => state.terms.tiers[state.tier]!.strategy === 'waterfall'
+
+/** Sells on; where nothing is under way any more, opens the next tier or decides the lead. */
+function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  sell(state, at, out)
+  if (state.underWay > 0) {
+    if (state.unwritten.some((result) => result.state === 'accepted' || result.state === 'in_doubt'))
+      record(state, null, out)
+  } else if (state.accepted.length + state.doubted.length > 0) decide(state, out)
+  else openNextTier(state, at, out)
+}
+
+/** Starts as many seats as there are copies free, best first. */
+function sell(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  for (let i = 0; i < state.queue.length && state.copiesUsed.includes(false); ) {
+    const seat = state.queue[i]!
+    const clash = groupClash(state, seat)
+    if (clash === 'under_way') {
+      i++
+      continue
+    }
+    state.queue.splice(i, 1)
+    if (clash === 'sold') end(seat, seat.phase === 'bid' ? 'lost' : 'not_asked', 'group_sold')
+    else if (at + seat.terms.postMs > state.terms.totalMs) end(seat, 'not_asked', 'no_time')
+    else start(state, seat, at, out)
+  }
+}
+
+/** Buyers of one group never get two copies: one that is being sold to makes the others of its group wait. */
+function groupClash(state: AuctionState, seat: SeatState): 'sold' | 'under_way' | null {
+  let underWay = false
+  for (const other of state.seats) {
+    if (other.terms.group !== seat.terms.group || other === seat) continue
+    if (other.outcome?.kind === 'sold' || other.outcome?.kind === 'in_doubt') return 'sold'
+    if (other.copy >= 0) underWay = true
+  }
+  return underWay ? 'under_way' : null
+}
+
+function start(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  if (seat.phase === 'waiting' && seat.terms.pinged) {
+    const deadlineAt = pingDeadline(state, [seat], at)
+    if (deadlineAt <= at) return end(seat, 'not_asked', 'no_time')
+    seat.phase = 'pinged'
+    seat.deadlineAt = deadlineAt
+    takeCopy(state, seat)
+    state.underWay++
+    out.push({ do: 'ping', tier: state.tier, seats: [seat.seat], deadlineAt })
+    return
+  }
+  if (seat.value < effectiveFloor(state.terms, seat.terms.floor)) return end(seat, 'lost', 'below_floor')
+  takeCopy(state, seat)
+  state.underWay++
+  hold(seat, out)
+}
+
+function takeCopy(state: AuctionState, seat: SeatState): void {
+  seat.copy = state.copiesUsed.indexOf(false)
+  state.copiesUsed[seat.copy] = true
+}
+
+/** The seat is no longer under way; its copy is free for the next one. */
+function stopSelling(state: AuctionState, seat: SeatState): void {
+  state.underWay--
+  state.copiesUsed[seat.copy] = false
+  seat.copy = -1
+}
+
+function hold(seat: SeatState, out: AuctionCommand[]): void {
+  seat.phase = 'holding'
+  seat.attempt++
+  out.push({ do: 'hold', seat: seat.seat, attempt: seat.attempt, price: seat.value })
+}
+
+type SellingEvent = Exclude<
+  AuctionEvent,
+  { on: 'open' | 'bid' | 'noBid' | 'late' | 'recovered' | 'deadline' | 'answerBy' | 'durable' }
+>
+
+/** Which phase each selling event belongs to; in any other phase it is an echo and changes nothing. */
+const PHASE_OF: Readonly<Record<SellingEvent['on'], Phase>> = {
+  held: 'holding',
+  full: 'holding',
+  cold: 'holding',
+  intended: 'intending',
+  gone: 'intending',
+  stale: 'intending',
+  fenced: 'intending',
+  notSent: 'posting',
+  rejected: 'posting',
+  accepted: 'posting',
+  unknown: 'posting',
+}
+
+function sellingStep(state: AuctionState, event: SellingEvent, out: AuctionCommand[]): void {
+  const seat = state.seats[event.seat]!
+  if (seat.phase !== PHASE_OF[event.on]) return
+  switch (event.on) {
+    case 'held':
+      return intend(state, seat, event.at, out)
+    case 'full':
+      return passOver(state, seat, reason('cap', event.window), event.at, out)
+    case 'cold':
+      return passOver(state, seat, 'cold', event.at, out)
+    case 'intended':
+      seat.phase = 'posting'
+      out.push({
+        do: 'post',
+        seat: seat.seat,
+        attempt: seat.attempt,
+        price: seat.value,
+        postBy: seat.postBy,
+        buyerReference: seat.buyerReference,
+      })
+      return
+    case 'gone':
+      state.unwritten.push(postResult(seat, 'not_sent', 'hold_expired'))
+      return passOver(state, seat, 'hold_expired', event.at, out)
+    case 'stale':
+      return holdAnew(state, seat, event.at, out)
+    case 'fenced':
+      state.abandoned = true
+      return answerPending(state, out)
+    case 'notSent':
+      return postFailed(state, seat, 'not_sent', event.reason, event.at, out)
+    case 'rejected':
+      return postFailed(state, seat, 'rejected', event.reason, event.at, out)
+    case 'accepted':
+      return accept(state, seat, event, out)
+    case 'unknown':
+      return doubt(state, seat, event.reason, event.at, out)
+    default:
+      event satisfies never
+  }
+}
+
+/** The seat was chosen, but its post never left. */
+function passOver(state: AuctionState, seat: SeatState, why: Reason, at: number, out: AuctionCommand[]): void {
+  stopSelling(state, seat)
+  end(seat, 'not_asked', why)
+  moveOn(state, at, out)
+}
+
+/** The hold is of a rebuilt store's older epoch: it counts nowhere, so the seat is held again under the new one. */
+function holdAnew(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
+  if (seat.attempt >= MAX_ATTEMPTS) passOver(state, seat, 'cold', at, out)
+  else hold(seat, out)
+}
+
+function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  if (at + seat.terms.postMs > state.terms.totalMs) {
+    out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
+    return passOver(state, seat, 'no_time', at, out)
+  }
+  seat.phase = 'intending'
+  const { attempt, copy, value: price } = seat
+  seat.postBy = Math.min(at + POST_BY_MS, state.terms.totalMs - seat.terms.postMs)
+  const payout = payoutFor(state, price)
+  out.push({
+    do: 'intent',
+    seat: seat.seat,
+    attempt,
+    copy,
+    price,
+    payout,
+    postBy: seat.postBy,
+    results: state.unwritten,
+  })
+  state.unwritten = []
+}
+
+/** What one more copy at this price adds to what the source earns. */
+function payoutFor(state: AuctionState, price: Micros): Micros {
+  const { payout, minorDigits } = state.terms
+  const before = payoutOf(payout, state.promised, minorDigits)
+  return micros(payoutOf(payout, micros(state.promised + price), minorDigits) - before)
+}
+
+function postResult(seat: SeatState, end: 'rejected' | 'not_sent', why: Reason): PostResult {
+  return {
+    seat: seat.seat,
+    copy: seat.copy,
+    attempt: seat.attempt,
+    state: end,
+    reason: why,
+    price: seat.value,
+    payout: micros(0),
+    buyerReference: seat.buyerReference,
+    redirectUrl: null,
+    priceCut: false,
+  }
+}
+
+function postFailed(
+  state: AuctionState,
+  seat: SeatState,
+  how: 'rejected' | 'not_sent',
+  why: Reason,
+  at: number,
+  out: AuctionCommand[],
+): void {
+  out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
+  state.unwritten.push(postResult(seat, how, why))
+  stopSelling(state, seat)
+  end(seat, how === 'rejected' ? 'rejected' : 'not_asked', why)
+  moveOn(state, at, out)
+}
+
+/** The buyer pays its bid, or the lower price its acceptance names; the source's payout stays that of the bid. */
+function accept(
+  state: AuctionState,
+  seat: SeatState,
+  event: Extract<AuctionEvent, { on: 'accepted' }>,
+  out: AuctionCommand[],
+): void {
+  const payout = payoutFor(state, seat.value)
+  const price = event.price !== null && event.price > 0 && event.price < seat.value ? event.price : seat.value
+  state.unwritten.push({
+    ...postResult(seat, 'rejected', 'won'),
+    state: 'accepted',
+    price,
+    payout,
+    buyerReference: event.buyerReference ?? seat.buyerReference,
+    redirectUrl: event.redirectUrl,
+    priceCut: price < seat.value,
+  })
+  state.promised = micros(state.promised + seat.value)
+  state.payout = micros(state.payout + payout)
+  if (state.accepted.every((other) => other.value < seat.value)) state.redirectUrl = event.redirectUrl
+  state.accepted.push(seat)
+  state.underWay--
+  end(seat, 'sold', 'won', price)
+  moveOn(state, event.at, out)
+}
+
+/** The buyer may own the lead: the copy counts as used, and its place stays taken until the doubt is resolved. */
+function doubt(state: AuctionState, seat: SeatState, why: Reason, at: number, out: AuctionCommand[]): void {
+  if (why === 'timeout' && seat.terms.timeoutIsNoSale) return postFailed(state, seat, 'rejected', why, at, out)
+  state.unwritten.push({
+    ...postResult(seat, 'rejected', why),
+    state: 'in_doubt',
+    payout: payoutFor(state, seat.value),
+  })
+  state.promised = micros(state.promised + seat.value)
+  state.doubted.push(seat)
+  state.underWay--
+  end(seat, 'in_doubt', why, seat.value)
+  moveOn(state, at, out)
+}
+
+function end(seat: SeatState, kind: Outcome['kind'], why: Reason, price: Micros | null = null): void {
+  if (seat.outcome) throw new Error(`seat of ${seat.terms.contract} ended twice: ${seat.outcome.kind}, then ${kind}`)
+  seat.phase = 'ended'
+  seat.outcome = { kind, reason: why, price }
+}
+
+function decide(state: AuctionState, out: AuctionCommand[]): void {
+  const winners = [...state.accepted, ...state.doubted].sort(byBid)
+  const lastWinner = winners.at(-1)
+  for (const seat of state.seats) {
+    if (seat.outcome) continue
+    if (groupClash(state, seat) === 'sold') end(seat, seat.phase === 'bid' ? 'lost' : 'not_asked', 'group_sold')
+    else if (seat.phase === 'bid' && lastWinner && byBid(lastWinner, seat) < 0)
+      end(seat, 'lost', whyBehind(seat, lastWinner))
+    else end(seat, 'not_asked', 'not_reached')
+  }
+  state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
+  record(state, state.decided, out)
+}
+
+/** Writes down what is known; nobody hears of it before it is durable. */
+function record(state: AuctionState, status: LeadStatus | null, out: AuctionCommand[]): void {
+  const committed = new Set(
+    state.unwritten.filter((result) => result.state === 'accepted').map((result) => result.seat),
+  )
+  state.recording.push({ commit: state.accepted.filter((seat) => committed.has(seat.seat)), status })
+  out.push({ do: 'result', results: state.unwritten, status })
+  state.unwritten = []
+}
+
+function durable(state: AuctionState, out: AuctionCommand[]): void {
+  const recorded = state.recording.shift()
+  if (!recorded) return
+  if (recorded.status === 'pending') return answerPending(state, out)
+  if (recorded.status && !state.answered) {
+    state.answered = true
+    const { payout, redirectUrl } = state
+    const reasons = recorded.status === 'unsold' ? ['no_buyer'] : []
+    out.push({ do: 'answer', status: recorded.status, payout, copies: state.accepted.length, reasons, redirectUrl })
+  }
+  for (const seat of recorded.commit) out.push({ do: 'commit', seat: seat.seat, attempt: seat.attempt })
+  if (recorded.status) out.push({ do: 'settle' })
+}
+
+function answerPending(state: AuctionState, out: AuctionCommand[]): void {
+  if (state.answered) return
+  state.answered = true
+  out.push({ do: 'answer', status: 'pending', payout: micros(0), copies: 0, reasons: [], redirectUrl: null })
+}

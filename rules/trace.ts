@@ -1,0 +1,216 @@
+/** A lead's trace: its auction's events and commands as compact rows to store and replay, and as lines for people. */
+import type { AuctionCommand, AuctionEvent, AuctionTerms, Opening, Outcome, PostResult } from './auction.ts'
+import { newAuction, step } from './step.ts'
+import { formatMoney, type Micros, micros } from './units.ts'
+
+/** One event (`['bid', at, seat, ...]`) or command (`['>hold', seat, ...]`; it happened at the event's time before it). */
+export type TraceRow = readonly (
+  | string
+  | number
+  | null
+  | readonly number[]
+  | readonly (readonly (string | number)[])[]
+)[]
+
+/** What the ledger stores: no lead value is in it, so it outlives an erasure. */
+export interface Trace {
+  readonly machine: 1
+  readonly version: number
+  readonly campaign: string
+  readonly source: string
+  readonly term: number
+  readonly opening: Opening
+  readonly rows: readonly TraceRow[]
+}
+
+export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow {
+  switch (event.on) {
+    case 'bid':
+      return ['bid', event.at, event.seat, event.price, event.buyerReference]
+    case 'late':
+      return ['late', event.at, event.seat, event.price]
+    case 'noBid':
+    case 'notSent':
+    case 'rejected':
+    case 'unknown':
+      return [event.on, event.at, event.seat, event.reason]
+    case 'accepted':
+      return ['accepted', event.at, event.seat, event.price, event.buyerReference]
+    case 'full':
+      return ['full', event.at, event.seat, event.window]
+    case 'deadline':
+      return ['deadline', event.at, event.tier]
+    case 'held':
+    case 'cold':
+    case 'intended':
+    case 'gone':
+    case 'stale':
+    case 'fenced':
+      return [event.on, event.at, event.seat]
+    case 'answerBy':
+    case 'durable':
+    case 'recovered':
+      return [event.on, event.at]
+    default:
+      return event satisfies never
+  }
+}
+
+export function commandRow(command: AuctionCommand): TraceRow {
+  switch (command.do) {
+    case 'ping':
+      return ['>ping', command.tier, command.seats, command.deadlineAt]
+    case 'hold':
+      return ['>hold', command.seat, command.attempt, command.price]
+    case 'intent': {
+      const { seat, attempt, copy, price, payout, postBy } = command
+      return ['>intent', seat, attempt, copy, price, payout, postBy, command.results.map(resultCells)]
+    }
+    case 'post':
+      return ['>post', command.seat, command.attempt, command.price, command.postBy]
+    case 'commit':
+    case 'release':
+      return [`>${command.do}`, command.seat, command.attempt]
+    case 'result':
+      return ['>result', command.status, command.results.map(resultCells)]
+    case 'answer':
+      return ['>answer', command.status, command.payout, command.copies]
+    case 'settle':
+      return ['>settle']
+    default:
+      return command satisfies never
+  }
+}
+
+const resultCells = (result: PostResult): readonly (string | number)[] => [
+  result.seat,
+  result.copy,
+  result.attempt,
+  result.state,
+  result.reason,
+  result.price,
+  result.payout,
+]
+
+/** The event that a stored row stands for; null for a command's row. A redirect is not stored, so it comes back as none. */
+export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | null {
+  const [on, at, a, b, c] = row as [string, number, number, never, never]
+  if (on.startsWith('>')) return null
+  switch (on) {
+    case 'bid':
+      return { on, at, seat: a, price: b, buyerReference: c }
+    case 'late':
+      return { on, at, seat: a, price: b }
+    case 'accepted':
+      return { on, at, seat: a, price: b, buyerReference: c, redirectUrl: null }
+    case 'full':
+      return { on, at, seat: a, window: b }
+    case 'deadline':
+      return { on, at, tier: a }
+    case 'noBid':
+    case 'notSent':
+    case 'rejected':
+    case 'unknown':
+      return { on, at, seat: a, reason: b }
+    case 'answerBy':
+    case 'durable':
+    case 'recovered':
+      return { on, at }
+    default:
+      return { on: on as 'held', at, seat: a }
+  }
+}
+
+/** Runs a stored trace through the machine again; the rows it gives must equal the stored ones, byte for byte. */
+export function replay(
+  terms: AuctionTerms,
+  trace: Pick<Trace, 'opening' | 'rows'>,
+): { readonly rows: TraceRow[]; readonly state: ReturnType<typeof newAuction> } {
+  const state = newAuction(terms)
+  const rows: TraceRow[] = step(state, { on: 'open', at: 0, opening: trace.opening }).map(commandRow)
+  for (const row of trace.rows) {
+    const event = eventOf(row)
+    if (event) rows.push(row, ...step(state, event).map(commandRow))
+  }
+  return { rows, state }
+}
+
+/** Names of a trace's seats and tiers, for people. */
+export interface TraceNames {
+  readonly seat: (seat: number) => string
+  readonly tier: (tier: number) => string
+}
+
+/** `  40 < bid acme 22.00`: time, direction (`<` heard, `>` done), words. One ping command is a line for each seat. */
+export function traceLines(rows: readonly TraceRow[], names: TraceNames): string[] {
+  let at = 0
+  const lines: string[] = []
+  for (const row of rows) {
+    const head = String(row[0])
+    if (!head.startsWith('>')) at = Number(row[1])
+    const time = String(at).padStart(4)
+    if (head === '>ping')
+      for (const seat of row[2] as readonly number[]) lines.push(`${time} > ping ${names.seat(seat)}`)
+    else lines.push(`${time} ${head.startsWith('>') ? `> ${commandWords(row, names)}` : `< ${eventWords(row, names)}`}`)
+  }
+  return lines
+}
+
+const money = (cell: TraceRow[number]): string => formatMoney(micros(cell as Micros))
+
+function commandWords(row: TraceRow, names: TraceNames): string {
+  const word = String(row[0]).slice(1)
+  switch (word) {
+    case 'post':
+      return `post ${names.seat(Number(row[1]))} ${money(row[3]!)}`
+    case 'result':
+      return `result ${row[1] === null ? 'copy' : row[1] === 'pending' ? 'in_doubt' : row[1]}`
+    case 'answer':
+      return row[1] === 'sold'
+        ? `answer sold payout ${money(row[2]!)}`
+        : row[1] === 'unsold'
+          ? 'answer unsold no_buyer'
+          : `answer ${row[1]}`
+    case 'settle':
+      return word
+    default:
+      return `${word} ${names.seat(Number(row[1]))}`
+  }
+}
+
+function eventWords(row: TraceRow, names: TraceNames): string {
+  const [word, , a, b, c] = row
+  switch (word) {
+    case 'bid':
+      return `bid ${names.seat(Number(a))} ${money(b!)}`
+    case 'late':
+      return `late ${names.seat(Number(a))}${b === null ? '' : ` ${money(b!)}`}`
+    case 'accepted':
+      return `accepted ${names.seat(Number(a))}${c === null ? '' : ` ${c}`}${b === null ? '' : ` at ${money(b!)}`}`
+    case 'noBid':
+    case 'rejected':
+      return `${word} ${names.seat(Number(a))} ${withoutPrefix(String(b))}`
+    case 'full':
+    case 'notSent':
+    case 'unknown':
+      return `${word} ${names.seat(Number(a))} ${b}`
+    case 'deadline':
+      return `deadline ${names.tier(Number(a))}`
+    case 'answerBy':
+    case 'durable':
+    case 'recovered':
+      return String(word)
+    default:
+      return `${word} ${names.seat(Number(a))}`
+  }
+}
+
+/** A buyer's own words stand alone: the line's verb says already what they are about. */
+const withoutPrefix = (why: string): string => why.replace(/^(no_bid|rejected):/, '')
+
+/** `sold 18.50`, `in_doubt 22.00`, `lost lower_bid`, `rejected duplicate`, `not_asked cap_day`. */
+export function outcomeWords(outcome: Outcome): string {
+  if (outcome.kind === 'sold' || outcome.kind === 'in_doubt')
+    return `${outcome.kind} ${formatMoney(outcome.price ?? micros(0))}`
+  return `${outcome.kind} ${outcome.kind === 'rejected' ? withoutPrefix(outcome.reason) : outcome.reason}`
+}
