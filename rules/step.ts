@@ -370,6 +370,7 @@ function sellingStep(state: AuctionState, event: SellingEvent, out: AuctionComma
       })
       return
     case 'gone':
+      out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
       state.unwritten.push(postResult(seat, 'not_sent', 'hold_expired'))
       return passOver(state, seat, 'hold_expired', event.at, out)
     case 'stale':

@@ -1,0 +1,380 @@
+/** The conductor: carries out what the auction's machine commands and tells it what happened. It decides nothing. */
+import type { PostAnswer } from '../buyers/adapter.ts'
+import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
+import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
+import { placesOf } from '../rules/calendar.ts'
+import { reasonName } from '../rules/reason.ts'
+import { awaitsPing, newAuction, outcomes, step } from '../rules/step.ts'
+import { auctionTerms } from '../rules/terms.ts'
+import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
+import { ms, type WallMs, wallMs } from '../rules/units.ts'
+import type { Contract } from '../rules/version.ts'
+import type { Answer, LeadFacts, LiveLead, LiveLeads } from './live.ts'
+import type { FinalStatus, HotStore, Ledger, ResultRow } from './store/port.ts'
+
+/** Stages whose durations are measured, in milliseconds. */
+export type Stage = 'ping' | 'hold' | 'intent' | 'post' | 'result' | 'lead'
+
+export interface ConductPorts {
+  readonly clock: Clock
+  readonly wire: BuyersWire
+  readonly hot: HotStore
+  readonly ledger: Ledger
+  readonly live: LiveLeads
+  /** Resolves true when the hot store is warm again, false when that takes too long. */
+  readonly warm: () => Promise<boolean>
+  /** Commits or releases that the store did not answer: tried again until it does. */
+  readonly hotLater: (act: () => Promise<unknown>) => void
+  /** A reply that came after its post had been given up as in doubt. */
+  readonly lateReply: (lead: LiveLead, seat: number, answer: PostAnswer) => void
+  /** The ledger did not take a row of this lead: it is no longer worked on here, and recovery finds it. */
+  readonly givenUp: (lead: LiveLead) => void
+  readonly observe: (stage: Stage, duration: number) => void
+  /** One whole number from 0 to 65535. */
+  readonly dice: () => number
+}
+
+/** Opens the auction of a received lead. `recovered`: its first engine died. */
+export function conduct(
+  ports: ConductPorts,
+  facts: LeadFacts,
+  opening: Omit<Opening, 'dice'>,
+  recovered = false,
+): LiveLead {
+  const terms = auctionTermsOf(facts)
+  const lead: LiveLead = {
+    ...facts,
+    terms,
+    opening: { ...opening, dice: opening.eligible.map(ports.dice) },
+    openedAt: ports.clock.mono(),
+    state: newAuction(terms),
+    rows: [],
+    held: new Map(),
+    timers: new Set(),
+    waiters: [],
+    answer: null,
+    over: false,
+  }
+  ports.live.add(lead)
+  if (lead.mode === 'sync') {
+    after(ports, lead, terms.answerWithinMs, () => hear(ports, lead, { on: 'answerBy', at: now(ports, lead) }))
+  }
+  if (recovered) hear(ports, lead, { on: 'recovered', at: 0 })
+  obey(ports, lead, step(lead.state, { on: 'open', at: 0, opening: lead.opening }))
+  return lead
+}
+
+/** Ends the work on a lead without an outcome: its row was not stored, or another engine owns it. */
+export function abandon(ports: ConductPorts, lead: LiveLead): void {
+  if (lead.over) return
+  lead.over = true
+  for (const timer of lead.timers) timer.cancel()
+  lead.timers.clear()
+  ports.live.remove(lead.leadId)
+}
+
+const TERMS = new WeakMap<LeadFacts['campaign'], Map<LeadFacts['source'], LiveLead['terms']>>()
+
+function auctionTermsOf(facts: LeadFacts): LiveLead['terms'] {
+  const bySource = TERMS.get(facts.campaign) ?? new Map<LeadFacts['source'], LiveLead['terms']>()
+  TERMS.set(facts.campaign, bySource)
+  const terms = bySource.get(facts.source) ?? auctionTerms(facts.campaign, facts.source)
+  bySource.set(facts.source, terms)
+  return terms
+}
+
+const now = (ports: ConductPorts, lead: LiveLead): number => Math.floor(ports.clock.mono() - lead.openedAt)
+
+const contractOf = (lead: LiveLead, seat: number): Contract => lead.campaign.contracts[lead.opening.eligible[seat]!]!
+
+function hear(ports: ConductPorts, lead: LiveLead, event: Exclude<AuctionEvent, { on: 'open' }>): void {
+  if (lead.over) return
+  lead.rows.push(eventRow(event))
+  obey(ports, lead, step(lead.state, event))
+}
+
+function obey(ports: ConductPorts, lead: LiveLead, commands: readonly AuctionCommand[]): void {
+  for (const command of commands) {
+    lead.rows.push(commandRow(command))
+    obeyOne(ports, lead, command)
+  }
+}
+
+function obeyOne(ports: ConductPorts, lead: LiveLead, command: AuctionCommand): void {
+  switch (command.do) {
+    case 'ping':
+      return ping(ports, lead, command)
+    case 'hold':
+      return void hold(ports, lead, command)
+    case 'intent':
+      return void intent(ports, lead, command)
+    case 'post':
+      return post(ports, lead, command)
+    case 'commit':
+    case 'release':
+      return settleHold(ports, lead, command)
+    case 'result':
+      return void result(ports, lead, command)
+    case 'answer':
+      return answer(ports, lead, command)
+    case 'settle':
+      return abandon(ports, lead)
+    default:
+      command satisfies never
+  }
+}
+
+type Command<K extends AuctionCommand['do']> = Extract<AuctionCommand, { do: K }>
+
+function after(ports: ConductPorts, lead: LiveLead, delay: number, fire: () => void): void {
+  const timer = ports.clock.after(ms(delay), () => {
+    lead.timers.delete(timer)
+    fire()
+  })
+  lead.timers.add(timer)
+}
+
+function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): void {
+  const askedAt = now(ports, lead)
+  after(ports, lead, command.deadlineAt - askedAt, () => {
+    const at = Math.max(now(ports, lead), command.deadlineAt)
+    if (command.seats.some((seat) => awaitsPing(lead.state, seat)))
+      hear(ports, lead, { on: 'deadline', at, tier: command.tier })
+  })
+  for (const seat of command.seats) {
+    ports.wire.ping(contractOf(lead, seat), lead.wire, (said) => {
+      const at = now(ports, lead)
+      ports.observe('ping', at - askedAt)
+      if (!awaitsPing(lead.state, seat))
+        hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
+      else if (said.kind === 'bid')
+        hear(ports, lead, { on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
+      else hear(ports, lead, { on: 'noBid', at, seat, reason: said.reason })
+    })
+  }
+}
+
+async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'>): Promise<void> {
+  const { seat, attempt, price } = command
+  const contract = contractOf(lead, seat)
+  const heldAt = ports.clock.wall()
+  const groups = placesOf(
+    { source: lead.source, campaign: lead.campaign, contract },
+    price,
+    lead.snapshot.version,
+    heldAt,
+  )
+  const token = `${lead.leadId}:${contract.id}:${lead.term}.${attempt}`
+  const askedAt = now(ports, lead)
+  const ask = () => {
+    lead.held.set(seat, { token, groups, heldAt, epoch: ports.hot.epoch() })
+    return hotAnswer(() => ports.hot.hold(token, groups, ports.clock.wall()), { code: 'COLD' as const })
+  }
+  let said = await ask()
+  if (said.code === 'COLD' && (await ports.warm())) said = await ask()
+  const at = now(ports, lead)
+  ports.observe('hold', at - askedAt)
+  if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
+  else if (said.code === 'FULL') hear(ports, lead, { on: 'full', at, seat, window: said.key.split(':')[2]! })
+  else hear(ports, lead, { on: 'cold', at, seat })
+}
+
+/** A store that does not answer sells nothing that is capped: silence is `silent`'s word. */
+async function hotAnswer<A>(ask: () => Promise<A>, silent: A): Promise<A> {
+  try {
+    return await ask()
+  } catch {
+    return silent
+  }
+}
+
+async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'intent'>): Promise<void> {
+  const { seat } = command
+  const held = lead.held.get(seat)!
+  const askedAt = now(ports, lead)
+  try {
+    const [posting, intended] = await Promise.all([
+      held.groups.length === 0
+        ? 'POSTING'
+        : hotAnswer(() => ports.hot.posting(held.token, held.groups, ports.clock.wall()), 'GONE' as const),
+      ports.ledger.intent(intentRow(ports, lead, command), resultRows(lead, command.results)),
+    ])
+    const at = now(ports, lead)
+    ports.observe('intent', at - askedAt)
+    if (intended === 'STALE') hear(ports, lead, { on: 'stale', at, seat })
+    else if (intended !== 'INTENDED') lost(ports, lead, { on: 'fenced', at, seat })
+    else if (posting === 'POSTING') hear(ports, lead, { on: 'intended', at, seat })
+    else hear(ports, lead, { on: 'gone', at, seat })
+  } catch {
+    lost(ports, lead, { on: 'fenced', at: now(ports, lead), seat })
+  }
+}
+
+/** Nobody here may go on with this lead: its waiters hear `pending`, and recovery decides. */
+function lost(ports: ConductPorts, lead: LiveLead, event: Extract<AuctionEvent, { on: 'fenced' }>): void {
+  hear(ports, lead, event)
+  ports.givenUp(lead)
+  abandon(ports, lead)
+}
+
+function intentRow(ports: ConductPorts, lead: LiveLead, command: Command<'intent'>) {
+  const contract = contractOf(lead, command.seat)
+  const { groups, heldAt, epoch } = lead.held.get(command.seat)!
+  const wallAtOpen = ports.clock.wall() - (ports.clock.mono() - lead.openedAt)
+  return {
+    leadId: lead.leadId,
+    term: lead.term,
+    contract: contract.id,
+    buyer: contract.buyer.id,
+    copy: command.copy,
+    attempt: command.attempt,
+    price: command.price,
+    payout: command.payout,
+    heldAt,
+    postBy: wallMs(Math.ceil(wallAtOpen + command.postBy)),
+    postMs: contract.postMs,
+    inDoubt: contract.inDoubt,
+    groups,
+    epoch,
+  }
+}
+
+function resultRows(lead: LiveLead, results: Command<'result'>['results']): ResultRow[] {
+  return results.map((one) => {
+    const contract = contractOf(lead, one.seat)
+    return { ...one, contract: contract.id, buyer: contract.buyer.id }
+  })
+}
+
+function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): void {
+  const { seat, price, buyerReference } = command
+  const contract = contractOf(lead, seat)
+  const askedAt = now(ports, lead)
+  const facts = {
+    price,
+    buyerReference,
+    idempotencyKey: `${lead.leadId}:${contract.id}`,
+    at: ports.clock.wall(),
+    traceparent: traceparent(lead.leadId),
+  }
+  ports.wire.post(
+    contract,
+    lead.wire,
+    facts,
+    ms(lead.openedAt + command.postBy),
+    (end) => {
+      const at = now(ports, lead)
+      ports.observe('post', at - askedAt)
+      hear(ports, lead, postEvent(end, at, seat))
+    },
+    (late) => ports.lateReply(lead, seat, late),
+  )
+}
+
+function postEvent(end: PostEnd, at: number, seat: number): Exclude<AuctionEvent, { on: 'open' }> {
+  if (end.kind !== 'accepted') return { on: end.kind, at, seat, reason: end.reason }
+  return {
+    on: 'accepted',
+    at,
+    seat,
+    price: end.price,
+    buyerReference: end.buyerReference,
+    redirectUrl: end.redirectUrl,
+  }
+}
+
+/** W3C trace context: the lead's id is the trace's, its last half the parent span's. */
+function traceparent(leadId: string): string {
+  const hex = leadId.replaceAll('-', '')
+  return `00-${hex}-${hex.slice(16)}-01`
+}
+
+function settleHold(ports: ConductPorts, lead: LiveLead, command: Command<'commit' | 'release'>): void {
+  const { token, groups } = lead.held.get(command.seat)!
+  if (groups.length === 0) return
+  const act = () => ports.hot[command.do](token, groups, ports.clock.wall())
+  act().catch(() => ports.hotLater(act))
+}
+
+async function result(ports: ConductPorts, lead: LiveLead, command: Command<'result'>): Promise<void> {
+  const askedAt = now(ports, lead)
+  const final = command.status && finalStatus(ports, lead, command.status)
+  try {
+    await ports.ledger.result({
+      leadId: lead.leadId,
+      term: lead.term,
+      campaign: lead.campaign.id,
+      source: lead.source.id,
+      test: lead.test,
+      currency: lead.campaign.currency,
+      results: resultRows(lead, command.results),
+      final,
+    })
+  } catch {
+    ports.givenUp(lead)
+    return abandon(ports, lead)
+  }
+  ports.observe('result', now(ports, lead) - askedAt)
+  if (final && lead.fingerprints.length > 0) {
+    const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.soldUntil)
+    act().catch(() => ports.hotLater(act))
+  }
+  hear(ports, lead, { on: 'durable', at: now(ports, lead) })
+  if (final?.status === 'pending') abandon(ports, lead)
+}
+
+function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['status']): FinalStatus {
+  const { state } = lead
+  const unsold = status === 'unsold'
+  return {
+    status,
+    payout: state.payout,
+    copies: state.accepted.length,
+    reasons: unsold ? ['no_buyer'] : [],
+    redirectUrl: state.redirectUrl,
+    trace: JSON.stringify(storedTrace(lead)),
+    soldUntil: unsold ? null : soldUntil(ports, lead),
+    outcomes: countOutcomes(lead),
+  }
+}
+
+const DAY_MS = 86_400_000
+
+const soldUntil = (ports: ConductPorts, lead: LiveLead): WallMs =>
+  wallMs(ports.clock.wall() + lead.campaign.duplicates.days * DAY_MS)
+
+function storedTrace(lead: LiveLead): Trace {
+  return {
+    machine: 1,
+    version: lead.snapshot.version,
+    campaign: lead.campaign.id,
+    source: lead.source.id,
+    term: lead.term,
+    opening: lead.opening,
+    rows: lead.rows,
+  }
+}
+
+/** `contract|kind|reason` -> 1, for the rollups. */
+function countOutcomes(lead: LiveLead): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const [contract, outcome] of outcomes(lead.state))
+    counts[`${contract}|${outcome.kind}|${reasonName(outcome.reason)}`] = 1
+  return counts
+}
+
+function answer(ports: ConductPorts, lead: LiveLead, command: Command<'answer'>): void {
+  const said: Answer = {
+    leadId: lead.leadId,
+    status: command.status,
+    payout: command.payout,
+    currency: lead.campaign.currency,
+    copies: command.copies,
+    reasons: command.reasons,
+    redirectUrl: command.redirectUrl,
+    leadRef: lead.wire.lead.leadRef,
+  }
+  lead.answer = said
+  ports.observe('lead', now(ports, lead))
+  for (const tell of lead.waiters.splice(0)) tell(said)
+}
