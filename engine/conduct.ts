@@ -71,6 +71,7 @@ export function abandon(ports: ConductPorts, lead: LiveLead): void {
   for (const timer of lead.timers) timer.cancel()
   lead.timers.clear()
   ports.live.remove(lead.leadId)
+  for (const tell of lead.waiters.splice(0)) tell(null)
 }
 
 const TERMS = new WeakMap<LeadFacts['campaign'], Map<LeadFacts['source'], LiveLead['terms']>>()

@@ -51,7 +51,8 @@ export interface LiveLead extends LeadFacts {
   /** By seat: its latest hold. */
   readonly held: Map<number, Held>
   readonly timers: Set<Timer>
-  readonly waiters: ((answer: Answer) => void)[]
+  /** Told once: the answer, or null where the work here ends without one. */
+  readonly waiters: ((answer: Answer | null) => void)[]
   answer: Answer | null
   /** The lead is no longer ours to work on: settled, in doubt, given up, or another engine's. */
   over: boolean

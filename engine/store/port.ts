@@ -62,8 +62,8 @@ export interface HotStore {
   claim(request: ClaimRequest): Promise<ClaimAnswer>
   /** Ends the in-flight claim. `soldUntil`: the fingerprints stay bound as sold until then; null: they are free. */
   unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void>
-  /** Frees the lock of a twin whose owner died, where `leadId` still holds it. */
-  breakClaim(leadId: string, fingerprints: readonly string[]): Promise<void>
+  /** Frees the locks and the bound key of a lead that was never stored, where `leadId` still holds them. */
+  breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
   /** Empties the store's caps and claims, then installs the restoration, and opens under its epoch. */

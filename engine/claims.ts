@@ -1,0 +1,107 @@
+/** A lead's claims: bound keys are joined, duplicates are told, twins wait for each other. */
+import type { Clock } from '../buyers/wire.ts'
+import { type Ms, ms } from '../rules/units.ts'
+import { answerOf } from './answer.ts'
+import type { Answer, LiveLeads } from './live.ts'
+import type { ClaimRequest, HotStore, Ledger } from './store/port.ts'
+
+/** A claim whose owner died lapses after this long, unless the ledger has its lead. */
+const ORPHAN_CLAIM_MS = 10_000
+/** How often a waiter asks the ledger about a lead of another process: the first wait, then doubling to the second. */
+const POLL_FIRST_MS = 25
+const POLL_LAST_MS = 400
+
+export interface ClaimPorts {
+  readonly clock: Clock
+  readonly hot: HotStore
+  readonly ledger: Ledger
+  readonly live: LiveLeads
+  readonly warm: () => Promise<boolean>
+}
+
+/** `unavailable`: the hot store is away or cold, or a twin was not decided in time; nothing is claimed. */
+export type Claimed =
+  | { readonly code: 'fresh' }
+  | { readonly code: 'bound'; readonly leadId: string; readonly bodyHash: string }
+  | { readonly code: 'duplicate'; readonly leadId: string }
+  | { readonly code: 'unavailable' }
+
+/** Claims a lead's key and fingerprints, waiting for a twin that is being decided, for `withinMs` at the most. */
+export async function claim(ports: ClaimPorts, request: ClaimRequest, withinMs: Ms): Promise<Claimed> {
+  const until = ports.clock.mono() + withinMs
+  while (ports.clock.mono() < until) {
+    const said = await ports.hot.claim({ ...request, now: ports.clock.wall() }).catch(() => null)
+    if (said === null) return { code: 'unavailable' }
+    switch (said.code) {
+      case 'FRESH':
+        return { code: 'fresh' }
+      case 'BOUND':
+        return { code: 'bound', leadId: said.leadId, bodyHash: said.bodyHash }
+      case 'DUPLICATE':
+        return { code: 'duplicate', leadId: said.leadId }
+      case 'TWIN':
+        await twinDecided(ports, said.leadId, said.since, request.fingerprints, until)
+        break
+      case 'COLD':
+        if (!(await ports.warm())) return { code: 'unavailable' }
+        break
+      default:
+        said satisfies never
+    }
+  }
+  return { code: 'unavailable' }
+}
+
+/** Resolves when the twin is decided (its claim may be taken anew), when its dead owner's claim was broken, or at `until`. */
+async function twinDecided(
+  ports: ClaimPorts,
+  leadId: string,
+  since: number,
+  fingerprints: readonly string[],
+  until: number,
+): Promise<void> {
+  if (await answerHere(ports, leadId, until)) return
+  for (let wait = POLL_FIRST_MS; ports.clock.mono() < until; wait = Math.min(wait * 2, POLL_LAST_MS)) {
+    await sleep(ports.clock, wait)
+    const record = await ports.ledger.lead(leadId).catch(() => undefined)
+    if (record === undefined) continue
+    const orphaned = record === null && ports.clock.wall() - since > ORPHAN_CLAIM_MS
+    if (orphaned || (record?.decided && record.status !== 'sold' && record.status !== 'pending')) {
+      return ports.hot.breakClaim(leadId, fingerprints, null).catch(() => {})
+    }
+    if (record?.decided || record === null) return
+  }
+}
+
+/** The answer of a lead: from this process where it is under way here, else from the ledger; null where it is not decided within `withinMs`. `missing`: the ledger does not know it. */
+export async function awaitAnswer(ports: ClaimPorts, leadId: string, withinMs: Ms): Promise<Answer | 'missing' | null> {
+  const until = ports.clock.mono() + withinMs
+  const here = await answerHere(ports, leadId, until)
+  if (here) return here
+  const unknownUntil = ports.clock.mono() + ORPHAN_CLAIM_MS
+  for (let wait = POLL_FIRST_MS; ; wait = Math.min(wait * 2, POLL_LAST_MS)) {
+    const record = await ports.ledger.lead(leadId).catch(() => undefined)
+    if (record?.decided) return answerOf(record)
+    const now = ports.clock.mono()
+    if (record === null && now >= unknownUntil) return 'missing'
+    if (now + wait >= until) return null
+    await sleep(ports.clock, wait)
+  }
+}
+
+/** The answer of a lead under way in this process; null where it is not, or not decided by `until`. */
+function answerHere(ports: ClaimPorts, leadId: string, until: number): Promise<Answer | null> {
+  const lead = ports.live.get(leadId)
+  if (!lead) return Promise.resolve(null)
+  if (lead.answer) return Promise.resolve(lead.answer)
+  return new Promise((resolve) => {
+    const timer = ports.clock.after(ms(Math.max(0, until - ports.clock.mono())), () => resolve(null))
+    lead.waiters.push((answer) => {
+      timer.cancel()
+      resolve(answer)
+    })
+  })
+}
+
+const sleep = (clock: Clock, duration: number): Promise<void> =>
+  new Promise((resolve) => clock.after(ms(duration), resolve))

@@ -1,0 +1,41 @@
+/** What eligibility may know beforehand to save pings: caps that were just full, contracts with too many doubts. The hold decides. */
+import type { Clock } from '../buyers/wire.ts'
+
+/** A full cap is believed for so long: short, for a release or a new window opens it again. */
+const FULL_FOR_MS = 250
+/** So many posts in doubt, and a contract is not asked until one resolves. */
+const DOUBTS_MAX = 3
+
+export class Hints {
+  readonly #clock: Clock
+  /** By contract, so it never grows beyond the configuration's contracts. */
+  readonly #full = new Map<string, { readonly window: string; readonly until: number }>()
+  #doubts: ReadonlyMap<string, number> = new Map()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A hold of this contract was just refused for this window. */
+  sawFull(contract: string, window: string): void {
+    this.#full.set(contract, { window, until: this.#clock.mono() + FULL_FOR_MS })
+  }
+
+  /** Unresolved doubts by contract, as the ledger counts them. */
+  sawDoubts(doubts: ReadonlyMap<string, number>): void {
+    this.#doubts = doubts
+  }
+
+  /** The window that was full a moment ago, or null. */
+  exhausted(contract: string): string | null {
+    const seen = this.#full.get(contract)
+    if (!seen) return null
+    if (seen.until > this.#clock.mono()) return seen.window
+    this.#full.delete(contract)
+    return null
+  }
+
+  doubts(contract: string): boolean {
+    return (this.#doubts.get(contract) ?? 0) >= DOUBTS_MAX
+  }
+}

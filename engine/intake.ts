@@ -1,0 +1,201 @@
+/** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
+import { createHash } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { fingerprintsOf } from '../rules/duplicates.ts'
+import { openingOf } from '../rules/eligibility.ts'
+import { type Lead, leadJson, parseLead } from '../rules/lead.ts'
+import { micros, type WallMs } from '../rules/units.ts'
+import type { Snapshot } from '../rules/version.ts'
+import { type AdmissionPorts, type Admitted, admit } from './admission.ts'
+import { answerReply } from './answer.ts'
+import { awaitAnswer, claim } from './claims.ts'
+import { abandon, type ConductPorts, conduct } from './conduct.ts'
+import type { EdgeReply, EdgeRequest } from './edge.ts'
+import type { Hints } from './hints.ts'
+import type { Answer, LeadFacts, LiveLead } from './live.ts'
+import { problems } from './problem.ts'
+import type { Sealer } from './seal.ts'
+import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
+
+export interface IntakePorts extends ConductPorts, AdmissionPorts {
+  readonly seal: Sealer
+  readonly hints: Hints
+}
+
+/** A valid lead on its way to its claims. */
+interface Candidate {
+  readonly admitted: Admitted
+  readonly lead: Lead
+  readonly leadId: string
+  readonly receivedAt: WallMs
+  readonly claims: ClaimRequest
+}
+
+/** Takes one posted lead from its bytes to its answer. Every refusal is a problem; nothing is thrown for what a client sent. */
+export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
+  const admitted = admit(ports, request)
+  if ('refused' in admitted) return admitted.refused
+  const receivedAt = ports.clock.wall()
+  const parsed = parseLead(admitted.campaign.vertical, admitted.fields, receivedAt)
+  if (!parsed.ok) {
+    keepInvalid(ports, admitted, JSON.stringify(parsed.issues.map(({ field, code }) => ({ field, code }))), receivedAt)
+    return problems.invalidLead(parsed.issues)
+  }
+  const candidate = candidateOf(ports, admitted, parsed.lead, request.body, receivedAt)
+  const { answerWithinMs } = admitted.source
+  const claimed = admitted.test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, answerWithinMs)
+  switch (claimed.code) {
+    case 'fresh':
+      return auction(ports, candidate)
+    case 'bound':
+      return join(ports, candidate, claimed)
+    case 'duplicate':
+      return duplicate(ports, candidate)
+    case 'unavailable':
+      return problems.unavailable('the store of caps and claims is not ready')
+    default:
+      return claimed satisfies never
+  }
+}
+
+/** Kept for the operator under an id that is never returned; the source has its issues either way. */
+function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at: WallMs): void {
+  const { campaign, source } = admitted
+  const sealed = ports.seal.seal(uuidv7(), JSON.stringify(admitted.fields))
+  ports.ledger.invalid({ campaign: campaign.id, source: source.id, at, issues, ...sealed }).catch(() => {})
+}
+
+function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: Buffer, receivedAt: WallMs): Candidate {
+  const { campaign, source, test } = admitted
+  const leadId = uuidv7()
+  const key = test ? null : (admitted.idempotencyKey ?? lead.leadRef)
+  const claims = {
+    leadId,
+    idempotency: key === null ? null : ports.seal.fingerprint(`key:${source.id}:${key}`),
+    bodyHash: key === null ? '' : createHash('sha256').update(body).digest('hex'),
+    fingerprints: test
+      ? []
+      : fingerprintsOf(campaign, lead).map(
+          ({ field, text }) => `${campaign.id}:${field}:${ports.seal.fingerprint(text)}`,
+        ),
+    now: receivedAt,
+  }
+  return { admitted, lead, leadId, receivedAt, claims }
+}
+
+/** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
+async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+  const received = ports.ledger.received(receivedRow(ports, candidate))
+  const lead = open(ports, candidate, ports.snapshot())
+  const answered = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
+  const stored = await received.catch(() => null)
+  if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
+  if (lead.mode === 'async') return answerReply(pending(lead))
+  return answerReply((await answered) ?? pending(lead))
+}
+
+function open(ports: IntakePorts, candidate: Candidate, snapshot: Snapshot): LiveLead {
+  const { campaign, source, test, mode } = candidate.admitted
+  const { leadId, lead, receivedAt } = candidate
+  const facts: LeadFacts = {
+    leadId,
+    term: 1,
+    snapshot,
+    campaign,
+    source,
+    test,
+    mode,
+    receivedAt,
+    fingerprints: candidate.claims.fingerprints,
+    wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
+  }
+  return conduct(ports, facts, openingOf(campaign, lead, source, ports.hints, test))
+}
+
+/** The ledger did not take the lead: its key is another lead's, or the ledger is away. Nothing was sold, for no INTENT finds it. */
+async function notReceived(
+  ports: IntakePorts,
+  candidate: Candidate,
+  lead: LiveLead,
+  stored: ReceivedAnswer | null,
+): Promise<EdgeReply> {
+  abandon(ports, lead)
+  const { leadId, fingerprints, idempotency } = candidate.claims
+  const free = () => ports.hot.breakClaim(leadId, fingerprints, idempotency)
+  free().catch(() => ports.hotLater(free))
+  if (stored?.code === 'BOUND') return join(ports, candidate, stored)
+  return problems.unavailable('the ledger is not ready')
+}
+
+/** The same key: the same body gets the same answer, another body is a conflict. */
+async function join(
+  ports: IntakePorts,
+  candidate: Candidate,
+  bound: { leadId: string; bodyHash: string },
+): Promise<EdgeReply> {
+  if (bound.bodyHash !== candidate.claims.bodyHash) return problems.keyConflict()
+  const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
+  if (answer === 'missing') {
+    await ports.hot.breakClaim(bound.leadId, [], candidate.claims.idempotency).catch(() => {})
+    return problems.unavailable('the first post of this lead was lost before it was recorded')
+  }
+  if (answer) return answerReply(answer)
+  return answerReply(pendingAnswer(bound.leadId, candidate.admitted.campaign.currency, candidate.lead.leadRef))
+}
+
+/** A duplicate is recorded like any lead, and decided at once. */
+async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+  const { campaign, source } = candidate.admitted
+  const { leadId } = candidate
+  const decided = {
+    status: 'duplicate',
+    payout: micros(0),
+    copies: 0,
+    reasons: [],
+    redirectUrl: null,
+    trace: '',
+    soldUntil: null,
+    outcomes: {},
+  } as const
+  const row = {
+    leadId,
+    term: 1,
+    campaign: campaign.id,
+    source: source.id,
+    test: false,
+    currency: campaign.currency,
+    results: [],
+    final: decided,
+  }
+  const [stored] = await Promise.all([
+    ports.ledger.received(receivedRow(ports, candidate)),
+    ports.ledger.result(row),
+  ]).catch(() => [null])
+  if (stored?.code === 'BOUND') return join(ports, candidate, stored)
+  if (stored === null) return problems.unavailable('the ledger is not ready')
+  return answerReply({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
+}
+
+function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {
+  const { campaign, source, test, mode } = candidate.admitted
+  const { leadId, lead, receivedAt, claims } = candidate
+  return {
+    leadId,
+    campaign: campaign.id,
+    source: source.id,
+    version: ports.snapshot().version,
+    mode,
+    test,
+    receivedAt,
+    leadRef: lead.leadRef,
+    idempotency: claims.idempotency === null ? null : { key: claims.idempotency, bodyHash: claims.bodyHash },
+    fingerprints: claims.fingerprints,
+    ...ports.seal.seal(leadId, leadJson(lead)),
+  }
+}
+
+const pending = (lead: LiveLead): Answer => pendingAnswer(lead.leadId, lead.campaign.currency, lead.wire.lead.leadRef)
+
+function pendingAnswer(leadId: string, currency: string, leadRef: string | null): Answer {
+  return { leadId, status: 'pending', payout: micros(0), currency, copies: 0, reasons: [], redirectUrl: null, leadRef }
+}
