@@ -1,7 +1,13 @@
-/** The shape of one immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
+/** One immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
+import { canonicalJson } from './canonical.ts'
+import { type Check, checkHouse } from './config-check.ts'
+import type { ConfigFile } from './config-schema.ts'
+import { checkShape } from './config-shape.ts'
+import { checkContracts } from './contract-check.ts'
 import type { Filter } from './filter.ts'
+import { buildSnapshot } from './snapshot.ts'
 import type { Micros, Ms, Ppm } from './units.ts'
-import type { Vertical } from './verticals.ts'
+import { VERTICALS, type Vertical } from './verticals.ts'
 
 export type Strategy = 'auction' | 'waterfall'
 /** What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. */
@@ -145,4 +151,32 @@ export interface Snapshot {
 export interface Fault {
   readonly path: string
   readonly message: string
+}
+
+/** `warnings`: what is allowed and yet surely not meant, such as a contract that is still in test. */
+export type Compiled =
+  | { readonly ok: true; readonly snapshot: Snapshot; readonly warnings: readonly Fault[] }
+  | { readonly ok: false; readonly faults: readonly Fault[] }
+
+/**
+ * Compiles a parsed configuration: every fault at once, or the snapshot that leads are decided by. Pure: the same
+ * content gives the same snapshot, whatever the order of its keys; contracts take their seats in the order of their ids.
+ */
+export function compileVersion(config: unknown, version: number): Compiled {
+  const canonical = canonicalJson(config)
+  const shaped = checkShape(JSON.parse(canonical))
+  const faults = new Map<string, Fault>()
+  const warnings = new Map<string, Fault>()
+  const addTo = (list: Map<string, Fault>) => (path: string, message: string) => {
+    list.set(`${path} ${message}`, { path, message })
+  }
+  const filters = new Map<string, Filter>()
+  const { draft, broken } = shaped
+  const check: Check = { draft, verticals: VERTICALS, filters, broken, fault: addTo(faults), warn: addTo(warnings) }
+  for (const fault of shaped.faults) check.fault(fault.path, fault.message)
+  checkHouse(check)
+  checkContracts(check)
+  if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
+  const snapshot = buildSnapshot(draft as ConfigFile, filters, version, canonical)
+  return { ok: true, snapshot, warnings: [...warnings.values()] }
 }

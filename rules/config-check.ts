@@ -1,0 +1,242 @@
+/** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
+import ipaddr from 'ipaddr.js'
+import { IANAZone } from 'luxon'
+import {
+  type BuyerFile,
+  type CampaignFile,
+  type CapsFile,
+  type ConfigFile,
+  DEFAULTS,
+  type Draft,
+  type PayoutFile,
+  type SourceFile,
+} from './config-schema.ts'
+import { currencyDigits } from './currency.ts'
+import type { Filter } from './filter.ts'
+import { suggest } from './nearest.ts'
+import { PPM_PER_WHOLE, parseMoney } from './units.ts'
+import type { Vertical } from './verticals.ts'
+
+/** SHA-256 of `demo` and `demo-admin`: everybody knows these keys. */
+const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
+  '2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea',
+  'cce7a2cf1ae045989cfc914fb95a41526f167a838b3c7d33745143614abace7c',
+])
+
+/** One check of one file. Where `broken(path)` is true the shape was at fault already, and silence is right. */
+export interface Check {
+  readonly draft: Draft<ConfigFile>
+  readonly verticals: ReadonlyMap<string, Vertical>
+  /** Takes the compiled filters, by contract. */
+  readonly filters: Map<string, Filter>
+  readonly broken: (path: string) => boolean
+  readonly fault: (path: string, message: string) => void
+  /** What is allowed and yet surely not meant. */
+  readonly warn: (path: string, message: string) => void
+}
+
+export const idsOf = (group: object | undefined): string[] => Object.keys(group ?? {}).sort()
+
+/** Faults a reference to an id that the group does not have. Ids whose entry has faults of its own do exist. */
+export function checkReference(check: Check, path: string, what: string, id: string, group: object | undefined): void {
+  if (group === undefined || Object.hasOwn(group, id)) return
+  check.fault(path, `there is no ${what} "${id}".${suggest(id, Object.keys(group))}`)
+}
+
+export function checkHouse(check: Check): void {
+  const { draft } = check
+  if (draft.currency !== undefined) checkCurrency(check, 'currency', draft.currency)
+  for (const id of idsOf(draft.campaigns)) checkCampaign(check, id, draft.campaigns![id] ?? {})
+  for (const id of idsOf(draft.buyers)) checkBuyer(check, id, draft.buyers![id] ?? {})
+  const pseudonyms = new Map<string, string>()
+  for (const id of idsOf(draft.sources)) checkSource(check, id, draft.sources![id] ?? {}, pseudonyms)
+  checkKeys(check)
+  draft.network?.allowed_cidrs?.forEach((cidr, at) => {
+    if (cidr !== undefined && !ipaddr.isValidCIDR(cidr)) {
+      check.fault(`network.allowed_cidrs[${at}]`, `"${cidr}" is no address range: write it as 10.0.0.0/8 or fd00::/8.`)
+    }
+  })
+}
+
+function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>): void {
+  const path = `campaigns.${id}`
+  const vertical = campaign.vertical === undefined ? undefined : check.verticals.get(campaign.vertical)
+  if (campaign.vertical !== undefined && !vertical) {
+    const hint = suggest(campaign.vertical, check.verticals.keys())
+    check.fault(`${path}.vertical`, `there is no vertical "${campaign.vertical}".${hint}`)
+  }
+  checkZone(check, `${path}.zone`, campaign.zone)
+  if (campaign.currency !== undefined) checkCurrency(check, `${path}.currency`, campaign.currency)
+  checkPayout(check, `${path}.payout`, campaign.payout, currencyOf(check.draft, id))
+  const marginOfNothing =
+    campaign.payout?.share === 1 && campaign.allow_loss !== true && (parseMoney(campaign.min_margin ?? '0') ?? 0) > 0
+  if (marginOfNothing) {
+    check.fault(`${path}.min_margin`, 'the source earns the whole price, so no margin can be left: lower payout.share.')
+  }
+  campaign.duplicates?.fields?.forEach((field, at) => {
+    if (field !== undefined && vertical) checkField(check, `${path}.duplicates.fields[${at}]`, field, vertical)
+  })
+  checkPlan(check, path, campaign)
+}
+
+function checkPlan(check: Check, path: string, campaign: Draft<CampaignFile>): void {
+  const names = new Set<string>()
+  campaign.plan?.forEach((tier, at) => {
+    if (tier?.tier === undefined) return
+    if (names.has(tier.tier)) {
+      check.fault(`${path}.plan[${at}].tier`, `the plan has a tier "${tier.tier}" already: give this one its own name.`)
+    }
+    names.add(tier.tier)
+    const total = campaign.total_ms ?? DEFAULTS.total_ms
+    const ping = tier.ping_ms ?? DEFAULTS.ping_ms
+    if (!check.broken(`${path}.total_ms`) && ping >= total) {
+      const message = `the pings alone (${ping} ms) take all of the lead's ${total} ms: lower ping_ms or raise total_ms.`
+      check.fault(`${path}.plan[${at}].ping_ms`, message)
+    }
+  })
+}
+
+function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>): void {
+  checkZone(check, `buyers.${id}.zone`, buyer.zone)
+  const namesake = buyer.group === undefined || buyer.group === id ? undefined : check.draft.buyers?.[buyer.group]
+  if (namesake?.group !== undefined && namesake.group !== buyer.group) {
+    const message = `"${buyer.group}" is also a buyer, and that buyer is in group "${namesake.group}": put both in one group, or name this group otherwise.`
+    check.fault(`buyers.${id}.group`, message)
+  }
+  const currencies = new Set<string>()
+  for (const contract of Object.values(check.draft.contracts ?? {})) {
+    const campaign = contract?.campaign
+    if (contract?.buyer === id && campaign !== undefined && check.draft.campaigns?.[campaign]) {
+      currencies.add(currencyOf(check.draft, campaign))
+    }
+  }
+  checkSpend(check, `buyers.${id}.caps`, buyer.caps, currencies)
+}
+
+function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudonyms: Map<string, string>): void {
+  const path = `sources.${id}`
+  const currencies = new Set<string>()
+  source.campaigns?.forEach((campaign, at) => {
+    if (campaign === undefined) return
+    checkReference(check, `${path}.campaigns[${at}]`, 'campaign', campaign, check.draft.campaigns)
+    if (!check.draft.campaigns?.[campaign]) return
+    const currency = currencyOf(check.draft, campaign)
+    currencies.add(currency)
+    checkPayout(check, `${path}.payout`, source.payout, currency)
+  })
+  checkSpend(check, `${path}.caps`, source.caps, currencies)
+  checkZone(check, `${path}.zone`, source.zone)
+  const zones = new Set(source.campaigns?.map((campaign) => check.draft.campaigns?.[campaign ?? '']?.zone))
+  zones.delete(undefined)
+  if (source.caps !== undefined && source.zone === undefined && zones.size > 1 && !check.broken(`${path}.zone`)) {
+    const message = `is missing: its campaigns lie in ${[...zones].sort().join(' and ')}, so say whose day its caps count.`
+    check.fault(`${path}.zone`, message)
+  }
+  if (source.pseudonym !== undefined) {
+    const other = pseudonyms.get(source.pseudonym)
+    if (other !== undefined) {
+      check.fault(`${path}.pseudonym`, `source "${other}" is "${source.pseudonym}" to buyers already: choose another.`)
+    }
+    if (source.pseudonym === id || source.pseudonym === source.name) {
+      check.fault(`${path}.pseudonym`, 'buyers would see who the source is: choose a name that does not tell.')
+    }
+    pseudonyms.set(source.pseudonym, id)
+  }
+  if ((source.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {
+    check.warn(
+      `${path}.status`,
+      'the source is in test, so its leads sell nothing: say "status: active" to let it sell.',
+    )
+  }
+}
+
+function checkKeys(check: Check): void {
+  const owners = new Map<string, string>()
+  const claim = (path: string, sha256: string | undefined) => {
+    if (sha256 === undefined) return
+    const hash = sha256.toLowerCase()
+    const owner = owners.get(hash)
+    if (owner !== undefined) check.fault(path, `the same key stands at ${owner} already: each key has one place.`)
+    owners.set(hash, path)
+    if (WELL_KNOWN_KEYS.has(hash) && check.draft.example !== true) {
+      check.fault(path, 'this key is published with the example: make your own (openssl rand -hex 32).')
+    }
+  }
+  for (const id of idsOf(check.draft.sources)) {
+    const keys = check.draft.sources![id]?.keys ?? []
+    keys.forEach((key, at) => {
+      claim(`sources.${id}.keys[${at}].sha256`, key?.sha256)
+    })
+    if (keys.filter((key) => key !== undefined && key.test !== true).length > 2) {
+      check.fault(`sources.${id}.keys`, 'has more than two live keys: two are enough to rotate, so remove the oldest.')
+    }
+    if (keys.length === 0 && !check.broken(`sources.${id}.keys`)) {
+      check.warn(`sources.${id}.keys`, 'the source has no key, so it cannot post.')
+    }
+  }
+  const adminKeys = check.draft.admin?.keys ?? []
+  adminKeys.forEach((key, at) => {
+    claim(`admin.keys[${at}].sha256`, key?.sha256)
+  })
+  if (adminKeys.length === 0 && !check.broken('admin')) {
+    check.warn('admin.keys', 'there is no admin key, so the admin port answers nobody.')
+  }
+}
+
+/** The campaign's currency, else the file's, else the default. */
+export function currencyOf(file: Draft<ConfigFile>, campaign: string): string {
+  return file.campaigns?.[campaign]?.currency ?? file.currency ?? DEFAULTS.currency
+}
+
+/** The zone of a source's caps: its own, else its first campaign's. */
+export function sourceZone(file: Draft<ConfigFile>, source: Draft<SourceFile>): string {
+  return source.zone ?? file.campaigns?.[source.campaigns?.[0] ?? '']?.zone ?? 'UTC'
+}
+
+function checkCurrency(check: Check, path: string, code: string): void {
+  if (currencyDigits(code) === null) {
+    check.fault(path, `there is no currency "${code}".${suggest(code, ['USD', 'CAD', 'EUR', 'GBP', 'AUD'])}`)
+  }
+}
+
+/** Abbreviations such as EST are fixed offsets that know no summer: only Area/City and UTC are taken. */
+function checkZone(check: Check, path: string, zone: string | undefined): void {
+  if (zone === undefined || zone === 'UTC') return
+  if (/^[A-Za-z_]+\//.test(zone) && IANAZone.isValidZone(zone)) return
+  const hint = suggest(zone, Intl.supportedValuesOf('timeZone')).replace(/ Known here.*/, '')
+  check.fault(path, `"${zone}" is no IANA time zone: write it as America/Chicago, or UTC.${hint}`)
+}
+
+function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | undefined, currency: string): void {
+  if (payout?.share !== undefined) {
+    const parts = payout.share * PPM_PER_WHOLE
+    if (Math.abs(parts - Math.round(parts)) > 1e-6) check.fault(`${path}.share`, 'has more than 6 decimals: round it.')
+  }
+  const fixed = payout?.fixed === undefined ? null : parseMoney(payout.fixed)
+  const digits = currencyDigits(currency)
+  if (fixed !== null && digits !== null && fixed % 10 ** (6 - digits) !== 0) {
+    check.fault(
+      `${path}.fixed`,
+      `"${payout!.fixed}" is no whole minor unit of ${currency}: round it to ${digits} decimals.`,
+    )
+  }
+}
+
+function checkSpend(check: Check, path: string, caps: Draft<CapsFile> | undefined, currencies: Set<string>): void {
+  if (caps?.spend === undefined || currencies.size < 2) return
+  const mixed = [...currencies].sort().join(' and ')
+  check.fault(`${path}.spend`, `adds up ${mixed}: cap spending on each contract instead, where there is one currency.`)
+}
+
+/** Faults a field that the vertical does not have; names the canonical one where an alias was written. */
+export function checkField(check: Check, path: string, name: string, vertical: Vertical): void {
+  if (vertical.fields.some((field) => field.name === name)) return
+  const canonical = vertical.fields.find((field) => field.aliases.includes(name))?.name
+  const hint = canonical
+    ? ` Did you mean "${canonical}"?`
+    : suggest(
+        name,
+        vertical.fields.map((field) => field.name),
+      )
+  check.fault(path, `the vertical ${vertical.id} has no field "${name}".${hint}`)
+}

@@ -1,0 +1,198 @@
+/** The shape of the configuration file: its keys, what each may hold, and the words that say so. */
+import Type, { type Static, type TSchema } from 'typebox'
+
+/** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
+export const DEFAULTS = {
+  currency: 'USD',
+  floor: '0.00',
+  min_margin: '0.00',
+  ping_ms: 3_000,
+  post_ms: 30_000,
+  total_ms: 75_000,
+  answer_within_ms: 60_000,
+  rate_per_second: 100,
+  duplicate_fields: ['phone', 'email'],
+  duplicate_days: 30,
+} as const
+
+/** No ping tier may take longer: beyond it a source's own client gives up. */
+export const TIER_MAX_MS = 25_000
+export const TOTAL_MAX_MS = 180_000
+/** A later answer would find the connection of most sources closed. */
+export const ANSWER_MAX_MS = 90_000
+
+const ID = '^[a-z0-9][a-z0-9_-]{0,62}$'
+export const ID_RULE = 'an id begins with a letter or digit and holds at most 63 of a-z, 0-9, - and _'
+
+const object = <P extends Record<string, TSchema>>(properties: P) =>
+  Type.Object(properties, { additionalProperties: false, expects: 'a group of keys' })
+const byId = <S extends TSchema>(value: S) =>
+  Type.Record(Type.String({ pattern: ID }), value, { additionalProperties: false, expects: 'a group of ids' })
+const list = <S extends TSchema>(item: S, expects: string, maxItems = 10_000) => Type.Array(item, { expects, maxItems })
+const id = (expects: string) => Type.String({ pattern: ID, expects: `${expects}: ${ID_RULE}` })
+const text = (expects: string, maxLength = 200) => Type.String({ minLength: 1, maxLength, expects })
+const secret = (expects: string, pattern: string) => Type.String({ pattern, expects, secret: true })
+const money = () =>
+  Type.String({
+    pattern: '^\\d{1,9}(\\.\\d{1,6})?$',
+    expects: 'an amount of money as text in quotes, such as "18.50" (no sign, at most 6 decimals)',
+  })
+const whole = (minimum: number, maximum: number, what: string) =>
+  Type.Integer({ minimum, maximum, expects: `${what} as a whole number from ${minimum} to ${maximum}` })
+const word = <W extends string[]>(...words: readonly [...W]) =>
+  Type.Enum(words, { expects: `one of ${words.join(', ')}` })
+const flag = () => Type.Boolean({ expects: 'true or false' })
+const opt = Type.Optional
+
+const MAX_COUNT = 1_000_000_000
+const count = () => opt(whole(0, MAX_COUNT, 'a number of leads'))
+const Spend = object({
+  hour: opt(money()),
+  day: opt(money()),
+  week: opt(money()),
+  month: opt(money()),
+  total: opt(money()),
+})
+const Caps = object({
+  hour: count(),
+  day: count(),
+  week: count(),
+  month: count(),
+  total: count(),
+  concurrency: count(),
+  spend: opt(Spend),
+})
+
+const Payout = Type.Object(
+  {
+    fixed: opt(money()),
+    share: opt(Type.Number({ minimum: 0, maximum: 1, expects: 'a share from 0 to 1, such as 0.7' })),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 1,
+    maxProperties: 1,
+    expects: 'either {fixed: "6.00"} or {share: 0.7}, one of them',
+  },
+)
+
+const SHA256 = 'the SHA-256 of the key in 64 hex digits (printf %s "$KEY" | sha256sum), never the key itself'
+const sha256 = () => secret(SHA256, '^[0-9a-fA-F]{64}$')
+const SourceKey = object({ sha256: sha256(), test: opt(flag()), label: opt(text('a label')) })
+const AdminKey = object({ sha256: sha256(), label: opt(text('a label')) })
+
+const SourceShape = object({
+  name: opt(text('a name')),
+  pseudonym: text('the stable name under which buyers see this source, such as "S-1041"', 63),
+  status: opt(word('active', 'paused', 'test')),
+  campaigns: list(id('a campaign'), 'a list of campaign ids'),
+  keys: list(SourceKey, 'a list of keys', 8),
+  zone: opt(text('an IANA time zone, such as America/Chicago')),
+  rate_per_second: opt(whole(1, 1_000_000, 'leads a second')),
+  burst: opt(whole(1, 10_000_000, 'leads at once')),
+  floor: opt(money()),
+  payout: opt(Payout),
+  answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
+  caps: opt(Caps),
+})
+
+const TierShape = object({
+  tier: id('the name of the tier'),
+  strategy: word('auction', 'waterfall'),
+  copies: opt(whole(1, 20, 'copies')),
+  ping_ms: opt(whole(10, TIER_MAX_MS, 'milliseconds')),
+})
+
+const CampaignShape = object({
+  vertical: text('the name of a vertical'),
+  zone: text('an IANA time zone, such as America/Chicago'),
+  currency: opt(Type.String({ pattern: '^[A-Z]{3}$', expects: 'an ISO 4217 code, such as USD' })),
+  floor: opt(money()),
+  min_margin: opt(money()),
+  allow_loss: opt(flag()),
+  payout: Payout,
+  total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
+  duplicates: opt(
+    object({
+      fields: opt(list(text('a field'), 'a list of field names', 8)),
+      days: opt(whole(1, 3650, 'days')),
+    }),
+  ),
+  plan: Type.Array(TierShape, { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 tiers' }),
+  caps: opt(Caps),
+})
+
+const BuyerShape = object({
+  name: opt(text('a name')),
+  zone: text('an IANA time zone, such as America/Chicago'),
+  group: opt(id('a group')),
+  legal_entity: opt(text('the name of a legal entity')),
+  caps: opt(Caps),
+})
+
+const url = () => text('an absolute http or https address', 2_000)
+const DeliveryShape = object({
+  ping_url: opt(url()),
+  post_url: url(),
+  headers: opt(
+    Type.Record(Type.String(), Type.String({ maxLength: 4_000, expects: 'a header value as text', secret: true }), {
+      maxProperties: 40,
+      expects: 'a group of at most 40 headers',
+    }),
+  ),
+  ping_fields: opt(list(text('a field'), 'a list of field names', 200)),
+  post_fields: opt(list(text('a field'), 'a list of field names', 200)),
+  secrets: opt(
+    list(
+      secret(
+        'whsec_ and at least 32 base64 digits (echo whsec_$(openssl rand -base64 32))',
+        '^whsec_[A-Za-z0-9+/]{32,128}={0,2}$',
+      ),
+      'a list of at most 4 signing secrets',
+      4,
+    ),
+  ),
+})
+
+const ContractShape = object({
+  buyer: id('a buyer'),
+  campaign: id('a campaign'),
+  tier: opt(id('the name of a tier')),
+  status: opt(word('active', 'paused', 'test')),
+  priority: opt(whole(1, 1_000_000, 'a priority')),
+  price: opt(money()),
+  price_from: opt(word('contract', 'reply')),
+  pinged: opt(flag()),
+  floor: opt(money()),
+  filter: opt(Type.Unknown()),
+  sources: opt(list(id('a source'), 'a list of source ids')),
+  caps: opt(Caps),
+  post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
+  server_error: opt(word('in_doubt', 'rejected')),
+  in_doubt: opt(word('hold_unbilled', 'assume_sold', 'timeout_is_no_sale')),
+  delivery: DeliveryShape,
+})
+
+const cidr = text('an address range, such as 10.0.0.0/8')
+
+export const ConfigShape = object({
+  example: opt(flag()),
+  currency: opt(Type.String({ pattern: '^[A-Z]{3}$', expects: 'an ISO 4217 code, such as USD' })),
+  sources: byId(SourceShape),
+  campaigns: byId(CampaignShape),
+  buyers: byId(BuyerShape),
+  contracts: byId(ContractShape),
+  admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50) })),
+  network: opt(object({ allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)) })),
+})
+
+export type ConfigFile = Static<typeof ConfigShape>
+export type SourceFile = Static<typeof SourceShape>
+export type CampaignFile = Static<typeof CampaignShape>
+export type BuyerFile = Static<typeof BuyerShape>
+export type ContractFile = Static<typeof ContractShape>
+export type CapsFile = Static<typeof Caps>
+export type PayoutFile = Static<typeof Payout>
+
+/** A file out of which everything that has a fault of shape was taken: any key may be missing. */
+export type Draft<T> = T extends object ? { readonly [K in keyof T]?: Draft<T[K]> } : T

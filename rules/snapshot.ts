@@ -1,0 +1,203 @@
+/** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
+import { currencyOf, idsOf, sourceZone } from './config-check.ts'
+import {
+  type BuyerFile,
+  type CampaignFile,
+  type CapsFile,
+  type ConfigFile,
+  type ContractFile,
+  DEFAULTS,
+  type PayoutFile,
+  type SourceFile,
+} from './config-schema.ts'
+import { isPinged, priceFrom, tierOf } from './contract-check.ts'
+import { currencyDigits } from './currency.ts'
+import type { Filter } from './filter.ts'
+import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
+import type {
+  ApiKey,
+  Buyer,
+  Campaign,
+  CapKind,
+  CapRule,
+  CapScope,
+  CapWindow,
+  Contract,
+  Delivery,
+  PayoutRule,
+  Snapshot,
+  Source,
+} from './version.ts'
+import { VERTICALS } from './verticals.ts'
+
+/** `filters`: compiled filters by contract. The file must have passed every check. */
+export function buildSnapshot(
+  file: ConfigFile,
+  filters: ReadonlyMap<string, Filter>,
+  version: number,
+  canonical: string,
+): Snapshot {
+  const buyers = mapOf(file.buyers, buildBuyer)
+  const contracts = new Map<string, Contract[]>()
+  for (const id of idsOf(file.contracts)) {
+    const { campaign } = file.contracts[id]!
+    const seats = contracts.get(campaign) ?? []
+    seats.push(buildContract(id, file, seats.length, buyers, filters.get(id) ?? null))
+    contracts.set(campaign, seats)
+  }
+  const sources = mapOf(file.sources, (id, source) => buildSource(id, source, file))
+  return {
+    version,
+    canonical,
+    example: file.example ?? false,
+    sources,
+    keys: keysOf(file),
+    adminKeys: new Set(file.admin?.keys.map((key) => key.sha256.toLowerCase())),
+    campaigns: mapOf(file.campaigns, (id, campaign) => buildCampaign(id, campaign, file, contracts.get(id) ?? [])),
+    buyers,
+    allowedCidrs: file.network?.allowed_cidrs ?? [],
+  }
+}
+
+function mapOf<T, U>(group: Readonly<Record<string, T>>, make: (id: string, value: T) => U): ReadonlyMap<string, U> {
+  return new Map(idsOf(group).map((id) => [id, make(id, group[id]!)]))
+}
+
+/** A source in test has test keys only. */
+function keysOf(file: ConfigFile): ReadonlyMap<string, ApiKey> {
+  const keys = new Map<string, ApiKey>()
+  for (const id of idsOf(file.sources)) {
+    const source = file.sources[id]!
+    const inTest = (source.status ?? 'test') === 'test'
+    for (const key of source.keys) keys.set(key.sha256.toLowerCase(), { source: id, test: inTest || key.test === true })
+  }
+  return keys
+}
+
+/** A paused source may send to no campaign; it still may ask for its earlier leads. */
+function buildSource(id: string, source: SourceFile, file: ConfigFile): Source {
+  const ratePerSecond = source.rate_per_second ?? DEFAULTS.rate_per_second
+  return {
+    id,
+    name: source.name ?? id,
+    pseudonym: source.pseudonym,
+    campaigns: new Set(source.status === 'paused' ? [] : source.campaigns),
+    ratePerSecond,
+    burst: source.burst ?? 2 * ratePerSecond,
+    floor: money(source.floor ?? DEFAULTS.floor),
+    payout: source.payout ? payoutRule(source.payout) : null,
+    answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
+    caps: capRules('source', id, sourceZone(file, source), source.caps),
+  }
+}
+
+function buildBuyer(id: string, buyer: BuyerFile): Buyer {
+  const name = buyer.name ?? id
+  return {
+    id,
+    name,
+    zone: buyer.zone,
+    group: buyer.group ?? id,
+    legalEntity: buyer.legal_entity ?? name,
+    caps: capRules('buyer', id, buyer.zone, buyer.caps),
+  }
+}
+
+function buildCampaign(id: string, campaign: CampaignFile, file: ConfigFile, contracts: readonly Contract[]): Campaign {
+  const vertical = VERTICALS.get(campaign.vertical)!
+  const currency = currencyOf(file, id)
+  const known = DEFAULTS.duplicate_fields.filter((name) => vertical.fields.some((field) => field.name === name))
+  return {
+    id,
+    vertical,
+    zone: campaign.zone,
+    currency,
+    minorDigits: currencyDigits(currency)!,
+    floor: money(campaign.floor ?? DEFAULTS.floor),
+    minMargin: money(campaign.min_margin ?? DEFAULTS.min_margin),
+    allowLoss: campaign.allow_loss ?? false,
+    payout: payoutRule(campaign.payout),
+    totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
+    duplicates: {
+      fields: campaign.duplicates?.fields ?? known,
+      days: campaign.duplicates?.days ?? DEFAULTS.duplicate_days,
+    },
+    tiers: campaign.plan.map((tier) => ({
+      name: tier.tier,
+      strategy: tier.strategy,
+      copies: tier.copies ?? 1,
+      pingMs: ms(tier.ping_ms ?? DEFAULTS.ping_ms),
+    })),
+    contracts,
+    caps: capRules('campaign', id, campaign.zone, campaign.caps),
+  }
+}
+
+function buildContract(
+  id: string,
+  file: ConfigFile,
+  seat: number,
+  buyers: ReadonlyMap<string, Buyer>,
+  filter: Filter | null,
+): Contract {
+  const contract = file.contracts[id]!
+  const buyer = buyers.get(contract.buyer)!
+  const tier = tierOf(file, contract)
+  const price = priceFrom(contract)
+  return {
+    id,
+    seat,
+    buyer,
+    active: contract.status === 'active',
+    tier: file.campaigns[contract.campaign]!.plan.findIndex((one) => one.tier === tier),
+    priority: contract.priority ?? 1,
+    price: price === 'contract' ? money(contract.price!) : null,
+    priceFrom: price,
+    pinged: isPinged(contract),
+    floor: money(contract.floor ?? DEFAULTS.floor),
+    filter,
+    sources: contract.sources ? new Set(contract.sources) : null,
+    caps: capRules('contract', id, buyer.zone, contract.caps),
+    postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
+    serverError: contract.server_error ?? 'in_doubt',
+    inDoubt: contract.in_doubt ?? 'hold_unbilled',
+    delivery: buildDelivery(contract),
+  }
+}
+
+function buildDelivery({ delivery }: ContractFile): Delivery {
+  return {
+    pingUrl: delivery.ping_url ?? null,
+    postUrl: delivery.post_url,
+    headers: delivery.headers ?? {},
+    pingFields: delivery.ping_fields ?? [],
+    postFields: delivery.post_fields ?? null,
+    secrets: delivery.secrets ?? [],
+  }
+}
+
+const COUNT_WINDOWS = ['hour', 'day', 'week', 'month', 'total', 'concurrency'] as const
+const SPEND_WINDOWS = ['hour', 'day', 'week', 'month', 'total'] as const
+
+/** Counts first, then spends, each from the shortest window on: the order in which a full one is named. */
+function capRules(scope: CapScope, owner: string, zone: string, caps: CapsFile | undefined): readonly CapRule[] {
+  const rules: CapRule[] = []
+  const add = (window: CapWindow, kind: CapKind, limit: number) =>
+    rules.push({ scope, owner, window, kind, limit, zone })
+  for (const window of COUNT_WINDOWS) {
+    const limit = caps?.[window]
+    if (limit !== undefined) add(window, 'count', limit)
+  }
+  for (const window of SPEND_WINDOWS) {
+    const limit = caps?.spend?.[window]
+    if (limit !== undefined) add(window, 'spend', money(limit))
+  }
+  return rules
+}
+
+const payoutRule = (payout: PayoutFile): PayoutRule =>
+  payout.fixed !== undefined
+    ? { fixed: money(payout.fixed) }
+    : { share: ppm(Math.round((payout.share ?? 0) * PPM_PER_WHOLE)) }
+
+const money = (text: string): Micros => parseMoney(text)!
