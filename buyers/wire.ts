@@ -1,7 +1,12 @@
 /** The wire to all buyers as the conductor sees it: ask for a bid, deliver a lead. */
 import type { Ms, WallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
-import type { PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
+import type { Adapter, PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
+import { createGuard, type LookupAll } from './guard.ts'
+import { type LaneLimits, Lanes } from './http.ts'
+import { compileAdapter } from './native.ts'
+import { Pinger } from './pinger.ts'
+import { Poster } from './poster.ts'
 
 export interface Timer {
   cancel(): void
@@ -33,4 +38,59 @@ export interface BuyersWire {
   ): void
   /** Lets go of every socket that no live exchange uses. */
   close(): Promise<void>
+}
+
+export interface BuyersWireOptions {
+  readonly clock: Clock
+  /** Ranges that buyers' hosts may lie in although the guard forbids them. */
+  readonly allowedCidrs: readonly string[]
+  readonly pings?: Partial<LaneLimits>
+  readonly posts?: Partial<LaneLimits>
+  readonly connectMs?: number
+  /** Replaces the system's resolver. */
+  readonly lookup?: LookupAll
+}
+
+/** Gauges, per kind: requests under way (waiting ones included), origins open, requests turned away at a bound. */
+export interface WireStats {
+  readonly pings: { readonly inFlight: number; readonly origins: number; readonly refused: number }
+  readonly posts: { readonly inFlight: number; readonly origins: number; readonly refused: number }
+}
+
+export interface OpenBuyersWire extends BuyersWire {
+  stats(): WireStats
+  /** Takes the allow-list of a new version; connections that are open stay. */
+  allow(cidrs: readonly string[]): void
+}
+
+const PING_LIMITS: LaneLimits = { connections: 512, queue: 2048, origins: 1000 }
+const POST_LIMITS: LaneLimits = { connections: 256, queue: 512, origins: 1000 }
+const CONNECT_MS = 2_000
+
+/** The real wire: HTTP/1.1 over pooled sockets. `close` ends pings and late replies at once and waits for posts. */
+export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
+  const { clock, allowedCidrs, lookup } = options
+  const guard = createGuard({ allowedCidrs, connectMs: options.connectMs ?? CONNECT_MS, ...(lookup ? { lookup } : {}) })
+  const pings = new Lanes(clock, guard, { ...PING_LIMITS, ...options.pings })
+  const posts = new Lanes(clock, guard, { ...POST_LIMITS, ...options.posts })
+  const pinger = new Pinger(clock, pings)
+  const poster = new Poster(clock, posts)
+  const adapters = new WeakMap<Contract, Adapter>()
+  const adapterOf = (contract: Contract): Adapter => {
+    const known = adapters.get(contract)
+    if (known !== undefined) return known
+    const adapter = compileAdapter(contract)
+    adapters.set(contract, adapter)
+    return adapter
+  }
+  return {
+    ping: (contract, lead, answered) => pinger.ping(adapterOf(contract), lead, answered),
+    post: (contract, lead, facts, postBy, ended, late) =>
+      poster.post({ adapter: adapterOf(contract), lead, facts, postMs: contract.postMs, postBy, ended, late }),
+    stats: () => ({ pings: pings.stats(), posts: posts.stats() }),
+    allow: guard.allow,
+    close: async () => {
+      await Promise.all([pings.close(), posts.close()])
+    },
+  }
 }

@@ -1,0 +1,229 @@
+/** Carries one request to a buyer over pooled HTTP/1.1 connections, and knows whether a byte of it left. */
+import { type Dispatcher, Pool } from 'undici'
+import { type Ms, ms } from '../rules/units.ts'
+import type { WireReply, WireRequest } from './adapter.ts'
+import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
+import type { Clock, Timer } from './wire.ts'
+
+/** Bounds of one lane, which is the way to one origin for one kind of request. */
+export interface LaneLimits {
+  readonly connections: number
+  /** Requests that may wait for a connection; one more is refused. */
+  readonly queue: number
+  readonly origins: number
+}
+
+/**
+ * Why a request has no whole reply. Before a byte left: `refused` by its own `mayStart`, or no connection. After one left: `reset` before a status line, `truncated` behind it (or over the limit, or not HTTP).
+ */
+export type Failure = ConnectReason | 'refused' | 'reset' | 'truncated'
+
+export const MAX_REPLY_BYTES = 256 * 1024
+/** Shorter than what common servers keep (Node 5 s, balancers 60 s): a post on a socket that they close is a doubt. */
+const KEEP_ALIVE_MS = 4_000
+const KEEP_ALIVE_MAX_MS = 30_000
+const KEEP_ALIVE_MARGIN_MS = 2_000
+const SWEEP_MS = 1_000
+const NO_HEADERS: WireReply['headers'] = {}
+/** Thrown into undici from `onRequestStart`: it drops the request unwritten and keeps the connection. */
+const REFUSED = new Error('the request may not leave any more')
+const ABORTED = new Error('the exchange took too long')
+
+/** One request and its reply. undici calls `onRequestStart` in the very turn in which it writes the request to a live socket. */
+export abstract class Exchange implements Dispatcher.DispatchHandler {
+  /** A byte may have left. */
+  started = false
+  /** Status line's code, 0 until it came. */
+  status = 0
+  /** Monotonic moment at which the sweeper ends it; set by `Lanes.watch`. */
+  endsAt: Ms = ms(0)
+  lane: Lane | null = null
+  private headers: WireReply['headers'] = NO_HEADERS
+  private first: Buffer | null = null
+  private rest: Buffer[] | null = null
+  private controller: Dispatcher.DispatchController | null = null
+
+  /** Asked right before the first byte. */
+  protected abstract mayStart(): boolean
+  protected abstract replied(reply: WireReply): void
+  protected abstract failed(failure: Failure): void
+  /** Its time is up, or the wire closes. */
+  abstract expire(): void
+
+  /** Cuts the connection, where the request is on one. */
+  abort(): void {
+    this.controller?.abort(ABORTED)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (!this.mayStart()) throw REFUSED
+    this.controller = controller
+    this.started = true
+  }
+
+  onResponseStart(_controller: unknown, status: number, headers: WireReply['headers']): void {
+    if (status < 200) return
+    this.status = status
+    this.headers = headers
+  }
+
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (this.first === null) this.first = chunk
+    else if (this.rest === null) this.rest = [this.first, chunk]
+    else this.rest.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.leave()
+    this.replied({ status: this.status, headers: this.headers, body: this.body() })
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    this.leave()
+    if (this.started) this.failed(this.status > 0 || !isBroken(error) ? 'truncated' : 'reset')
+    else if (error instanceof ConnectFailure) this.failed(error.reason)
+    else this.failed(error === REFUSED ? 'refused' : 'connect')
+  }
+
+  private body(): string {
+    if (this.rest !== null) return Buffer.concat(this.rest).toString('utf8')
+    return this.first === null ? '' : this.first.toString('utf8')
+  }
+
+  private leave(): void {
+    this.controller = null
+    this.lane?.left()
+    this.lane = null
+  }
+}
+
+/** What the socket says when it broke; everything else after a byte left is a reply that could not be read. */
+function isBroken(error: Error): boolean {
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  return code === 'UND_ERR_SOCKET' || code.startsWith('E')
+}
+
+/** The way to one origin for one kind of request. */
+class Lane {
+  readonly pool: Pool
+  inFlight = 0
+
+  constructor(origin: string, limits: LaneLimits, guard: Guard) {
+    this.pool = new Pool(origin, {
+      connect: guard.connect,
+      connections: limits.connections,
+      allowH2: false,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+      keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
+      maxResponseSize: MAX_REPLY_BYTES,
+      // Deadlines are ours: undici's clock is coarse, and its body timeout never ends a reply that drips.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  }
+
+  left(): void {
+    this.inFlight--
+  }
+}
+
+/** All lanes of one kind of request (pings and posts never queue behind each other), and the sweeper of what takes too long. */
+export class Lanes {
+  /** Requests turned away because their lane, or the number of origins, was at its bound. */
+  refused = 0
+  private readonly lanes = new Map<string, Lane>()
+  private readonly watched = new Set<Exchange>()
+  private readonly clock: Clock
+  private readonly guard: Guard
+  private readonly limits: LaneLimits
+  private sweep: Timer | null = null
+  private closing = false
+
+  constructor(clock: Clock, guard: Guard, limits: LaneLimits) {
+    this.clock = clock
+    this.guard = guard
+    this.limits = limits
+  }
+
+  /** Hands the request to its lane; the exchange hears of its end, never within this call. Says why where it does not take it. */
+  send(request: WireRequest, exchange: Exchange): 'sent' | 'full' | 'closed' {
+    if (this.closing) return 'closed'
+    const lane = this.lanes.get(request.origin) ?? this.open(request.origin)
+    if (lane === null || lane.inFlight >= this.limits.connections + this.limits.queue) {
+      this.refused++
+      return 'full'
+    }
+    lane.inFlight++
+    exchange.lane = lane
+    lane.pool.dispatch(
+      {
+        method: request.method,
+        path: request.path,
+        headers: request.headers as string[],
+        body: request.body,
+        blocking: false,
+      },
+      exchange,
+    )
+    return 'sent'
+  }
+
+  /** Ends the exchange by `expire` once `endsAt` has passed, to the second. */
+  watch(exchange: Exchange, endsAt: Ms): void {
+    exchange.endsAt = endsAt
+    this.watched.add(exchange)
+    this.sweep ??= this.clock.after(ms(SWEEP_MS), this.sweepUp)
+  }
+
+  unwatch(exchange: Exchange): void {
+    this.watched.delete(exchange)
+  }
+
+  isClosing(): boolean {
+    return this.closing
+  }
+
+  /** Requests under way, waiting for a connection included, and the lanes that are open. */
+  stats(): { readonly inFlight: number; readonly origins: number; readonly refused: number } {
+    let inFlight = 0
+    for (const lane of this.lanes.values()) inFlight += lane.inFlight
+    return { inFlight, origins: this.lanes.size, refused: this.refused }
+  }
+
+  /** Ends what is watched, waits for the rest, and closes every socket. */
+  async close(): Promise<void> {
+    this.closing = true
+    this.sweep?.cancel()
+    for (const exchange of [...this.watched]) exchange.expire()
+    await Promise.all([...this.lanes.values()].map((lane) => lane.pool.close()))
+    this.lanes.clear()
+  }
+
+  private open(origin: string): Lane | null {
+    if (this.lanes.size >= this.limits.origins && !this.dropIdle()) return null
+    const lane = new Lane(origin, this.limits, this.guard)
+    this.lanes.set(origin, lane)
+    return lane
+  }
+
+  /** Makes room by the oldest lane that nothing uses. */
+  private dropIdle(): boolean {
+    for (const [origin, lane] of this.lanes) {
+      if (lane.inFlight > 0) continue
+      this.lanes.delete(origin)
+      void lane.pool.close()
+      return true
+    }
+    return false
+  }
+
+  private readonly sweepUp = (): void => {
+    const now = this.clock.mono()
+    for (const exchange of [...this.watched]) {
+      if (exchange.endsAt <= now) exchange.expire()
+    }
+    this.sweep = this.watched.size > 0 ? this.clock.after(ms(SWEEP_MS), this.sweepUp) : null
+  }
+}

@@ -1,0 +1,19 @@
+/** Signs a post by the Standard Webhooks scheme, with every live secret, so that a buyer can verify it while keys rotate. */
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+
+const SECRET_PREFIX = 'whsec_'
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+/** The key behind `whsec_<base64>`, or null where the text is not one of at least 16 bytes. */
+export function readSecret(secret: string): KeyObject | null {
+  const encoded = secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : ''
+  if (!BASE64.test(encoded)) return null
+  const bytes = Buffer.from(encoded, 'base64')
+  return bytes.length >= 16 ? createSecretKey(bytes) : null
+}
+
+/** `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`, one per key, separated by a space. `timestamp` is in seconds. */
+export function signature(keys: readonly KeyObject[], id: string, timestamp: number, body: string): string {
+  const signed = `${id}.${timestamp}.${body}`
+  return keys.map((key) => `v1,${createHmac('sha256', key).update(signed).digest('base64')}`).join(' ')
+}
