@@ -8,6 +8,9 @@
  * and after either no later tier opens. When nothing is under way and nobody is left, the lead is decided: its result is
  * recorded, and once that is durable the source is answered, sold places are committed, and the lead settles.
  *
+ * A lead that another engine took over is `abandoned`: nothing more is offered, what is held is released, and only the
+ * ends of posts that had left are still written down.
+ *
  * The machine owns its state and changes it in place; it reads no clock, draws no dice and touches nothing else.
  */
 import type {
@@ -40,6 +43,7 @@ interface SeatState extends Ranked {
   deadlineAt: number
   postBy: number
   buyerReference: string | null
+  redirectUrl: string | null
   attempt: number
   copy: number
   outcome: Outcome | null
@@ -58,10 +62,12 @@ export interface AuctionState {
   copiesUsed: boolean[]
   accepted: SeatState[]
   doubted: SeatState[]
-  /** Prices promised for accepted and doubted copies: what the payout is a share of. */
+  /** Bids of the accepted copies: what the payout is a share of. */
   promised: Micros
   payout: Micros
+  /** Where the consumer is sent: the best accepted copy that names a place. */
   redirectUrl: string | null
+  /** Ends of posts that no command has carried to the ledger yet. */
   unwritten: PostResult[]
   /** One entry for each `result` that is not durable yet: whom to commit then, and how the lead was decided. */
   recording: { readonly commit: readonly SeatState[]; readonly status: LeadStatus | null }[]
@@ -93,11 +99,8 @@ export function newAuction(terms: AuctionTerms): AuctionState {
   }
 }
 
-const NOTHING: readonly AuctionCommand[] = []
-
 /** Applies one event and says what must be done, in order. An event that no longer matters changes nothing. */
 export function step(state: AuctionState, event: AuctionEvent): readonly AuctionCommand[] {
-  if (state.abandoned) return NOTHING
   const out: AuctionCommand[] = []
   switch (event.on) {
     case 'open':
@@ -126,9 +129,14 @@ export function step(state: AuctionState, event: AuctionEvent): readonly Auction
   return out
 }
 
-/** True where a ping's answer would still count: otherwise it is late. */
+/** True while a seat has been asked and has neither answered nor timed out. */
 export function awaitsPing(state: AuctionState, seat: number): boolean {
   return state.seats[seat]!.phase === 'pinged' && !state.abandoned
+}
+
+/** True where a ping's answer at that time counts: otherwise it is late. The deadline's own millisecond is too late. */
+export function pingCounts(state: AuctionState, seat: number, at: number): boolean {
+  return awaitsPing(state, seat) && at < state.seats[seat]!.deadlineAt
 }
 
 /** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
@@ -160,6 +168,7 @@ function open(state: AuctionState, opening: Opening): void {
       deadlineAt: 0,
       postBy: 0,
       buyerReference: null,
+      redirectUrl: null,
       attempt: 0,
       copy: -1,
       outcome: null,
@@ -185,7 +194,11 @@ function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): v
 function openAuction(state: AuctionState, members: SeatState[], at: number, out: AuctionCommand[]): void {
   state.queue = []
   const pinged: number[] = []
-  const deadlineAt = pingDeadline(state, members, at)
+  const deadlineAt = pingDeadline(
+    state,
+    members.filter((seat) => seat.terms.pinged),
+    at,
+  )
   for (const seat of members) {
     if (!seat.terms.pinged) enterBid(state, seat, seat.terms.price ?? micros(0))
     else if (deadlineAt <= at) end(seat, 'not_asked', 'no_time')
@@ -223,7 +236,7 @@ function pingAnswered(
   out: AuctionCommand[],
 ): void {
   const seat = state.seats[event.seat]!
-  if (seat.phase !== 'pinged') return
+  if (!pingCounts(state, event.seat, event.at)) return
   if (event.on === 'bid') seat.buyerReference = event.buyerReference
   if (event.on === 'noBid') end(seat, 'lost', event.reason)
   else enterBid(state, seat, event.price)
@@ -258,12 +271,20 @@ const isWaterfall = (state: AuctionState): boolean => state.terms.tiers[state.ti
 
 /** Sells on; where nothing is under way any more, opens the next tier or decides the lead. */
 function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  if (state.abandoned) return writeDown(state, out)
   sell(state, at, out)
-  if (state.underWay > 0) {
-    if (state.unwritten.some((result) => result.state === 'accepted' || result.state === 'in_doubt'))
-      record(state, null, out)
-  } else if (state.accepted.length + state.doubted.length > 0) decide(state, out)
-  else openNextTier(state, at, out)
+  if (state.underWay === 0) {
+    if (state.accepted.length + state.doubted.length > 0) decide(state, out)
+    else openNextTier(state, at, out)
+  }
+  if (!state.decided) writeDown(state, out)
+}
+
+/** A rejection waits for the next seat's INTENT, which carries it, where a hold is under way; nothing else waits. */
+function writeDown(state: AuctionState, out: AuctionCommand[]): void {
+  if (state.unwritten.length === 0) return
+  const sold = state.unwritten.some((result) => result.state === 'accepted')
+  if (sold || state.abandoned || !state.seats.some((seat) => seat.phase === 'holding')) record(state, null, out)
 }
 
 /** Starts as many seats as there are copies free, best first. */
@@ -359,25 +380,13 @@ function sellingStep(state: AuctionState, event: SellingEvent, out: AuctionComma
     case 'cold':
       return passOver(state, seat, 'cold', event.at, out)
     case 'intended':
-      seat.phase = 'posting'
-      out.push({
-        do: 'post',
-        seat: seat.seat,
-        attempt: seat.attempt,
-        price: seat.value,
-        postBy: seat.postBy,
-        buyerReference: seat.buyerReference,
-      })
-      return
+      return post(state, seat, event.at, out)
     case 'gone':
-      out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
-      state.unwritten.push(postResult(seat, 'not_sent', 'hold_expired'))
-      return passOver(state, seat, 'hold_expired', event.at, out)
+      return postFailed(state, seat, 'not_sent', 'hold_expired', event.at, out)
     case 'stale':
       return holdAnew(state, seat, event.at, out)
     case 'fenced':
-      state.abandoned = true
-      return answerPending(state, out)
+      return abandon(state, seat, event.at, out)
     case 'notSent':
       return postFailed(state, seat, 'not_sent', event.reason, event.at, out)
     case 'rejected':
@@ -398,22 +407,40 @@ function passOver(state: AuctionState, seat: SeatState, why: Reason, at: number,
   moveOn(state, at, out)
 }
 
+function letGo(state: AuctionState, seat: SeatState, why: Reason, at: number, out: AuctionCommand[]): void {
+  out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
+  passOver(state, seat, why, at, out)
+}
+
+/** Another engine owns the lead: it decides, and the source asks later. */
+function abandon(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  state.abandoned = true
+  answerPending(state, out)
+  letGo(state, seat, 'fenced', at, out)
+}
+
+function post(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  seat.phase = 'posting'
+  if (state.abandoned) return postFailed(state, seat, 'not_sent', 'fenced', at, out)
+  const { attempt, value: price, postBy, buyerReference } = seat
+  out.push({ do: 'post', seat: seat.seat, attempt, price, postBy, buyerReference })
+}
+
 /** The hold is of a rebuilt store's older epoch: it counts nowhere, so the seat is held again under the new one. */
 function holdAnew(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
+  if (state.abandoned) return letGo(state, seat, 'fenced', at, out)
+  if (seat.attempt >= MAX_ATTEMPTS) return letGo(state, seat, 'cold', at, out)
   out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
-  if (seat.attempt >= MAX_ATTEMPTS) passOver(state, seat, 'cold', at, out)
-  else hold(seat, out)
+  hold(seat, out)
 }
 
 function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
-  if (at + seat.terms.postMs > state.terms.totalMs) {
-    out.push({ do: 'release', seat: seat.seat, attempt: seat.attempt })
-    return passOver(state, seat, 'no_time', at, out)
-  }
+  if (state.abandoned) return letGo(state, seat, 'fenced', at, out)
+  if (at + seat.terms.postMs > state.terms.totalMs) return letGo(state, seat, 'no_time', at, out)
   seat.phase = 'intending'
   const { attempt, copy, value: price } = seat
   seat.postBy = Math.min(at + POST_BY_MS, state.terms.totalMs - seat.terms.postMs)
-  const payout = payoutFor(state, price)
+  const payout = payoutFor(state, state.promised, price)
   out.push({
     do: 'intent',
     seat: seat.seat,
@@ -427,11 +454,10 @@ function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCo
   state.unwritten = []
 }
 
-/** What one more copy at this price adds to what the source earns. */
-function payoutFor(state: AuctionState, price: Micros): Micros {
+/** What one more copy at this price adds to what the source earns for copies of `sold` in all. */
+function payoutFor(state: AuctionState, sold: Micros, price: Micros): Micros {
   const { payout, minorDigits } = state.terms
-  const before = payoutOf(payout, state.promised, minorDigits)
-  return micros(payoutOf(payout, micros(state.promised + price), minorDigits) - before)
+  return micros(payoutOf(payout, micros(sold + price), minorDigits) - payoutOf(payout, sold, minorDigits))
 }
 
 function postResult(seat: SeatState, end: 'rejected' | 'not_sent', why: Reason): PostResult {
@@ -471,7 +497,7 @@ function accept(
   event: Extract<AuctionEvent, { on: 'accepted' }>,
   out: AuctionCommand[],
 ): void {
-  const payout = payoutFor(state, seat.value)
+  const payout = payoutFor(state, state.promised, seat.value)
   const price = event.price !== null && event.price > 0 && event.price < seat.value ? event.price : seat.value
   state.unwritten.push({
     ...postResult(seat, 'rejected', 'won'),
@@ -484,22 +510,20 @@ function accept(
   })
   state.promised = micros(state.promised + seat.value)
   state.payout = micros(state.payout + payout)
-  if (state.accepted.every((other) => other.value < seat.value)) state.redirectUrl = event.redirectUrl
+  seat.redirectUrl = event.redirectUrl
   state.accepted.push(seat)
+  state.redirectUrl = state.accepted.toSorted(byBid).find((sold) => sold.redirectUrl !== null)?.redirectUrl ?? null
   state.underWay--
   end(seat, 'sold', 'won', price)
   moveOn(state, event.at, out)
 }
 
-/** The buyer may own the lead: the copy counts as used, and its place stays taken until the doubt is resolved. */
+/**
+ * The buyer may own the lead: the copy counts as used, and its place stays taken until the doubt is resolved. An INTENT
+ * without a result means the same, so the doubt is written down last, when it is known what the sold copies earn.
+ */
 function doubt(state: AuctionState, seat: SeatState, why: Reason, at: number, out: AuctionCommand[]): void {
   if (why === 'timeout' && seat.terms.timeoutIsNoSale) return postFailed(state, seat, 'rejected', why, at, out)
-  state.unwritten.push({
-    ...postResult(seat, 'rejected', why),
-    state: 'in_doubt',
-    payout: payoutFor(state, seat.value),
-  })
-  state.promised = micros(state.promised + seat.value)
   state.doubted.push(seat)
   state.underWay--
   end(seat, 'in_doubt', why, seat.value)
@@ -513,17 +537,34 @@ function end(seat: SeatState, kind: Outcome['kind'], why: Reason, price: Micros 
 }
 
 function decide(state: AuctionState, out: AuctionCommand[]): void {
-  const winners = [...state.accepted, ...state.doubted].sort(byBid)
-  const lastWinner = winners.at(-1)
+  if (state.accepted.length + state.doubted.length > 0) endUnsold(state)
+  state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
+  state.unwritten.push(...doubtResults(state))
+  record(state, state.decided, out)
+}
+
+/** Seats whose turn never came: what stands behind the last winner lost to it, whatever its group. */
+function endUnsold(state: AuctionState): void {
+  const order = isWaterfall(state) ? byTurn : byBid
+  const lastWinner = [...state.accepted, ...state.doubted].sort(order).at(-1)!
   for (const seat of state.seats) {
     if (seat.outcome) continue
-    if (groupClash(state, seat) === 'sold') end(seat, seat.phase === 'bid' ? 'lost' : 'not_asked', 'group_sold')
-    else if (seat.phase === 'bid' && lastWinner && byBid(lastWinner, seat) < 0)
-      end(seat, 'lost', whyBehind(seat, lastWinner))
+    const bid = seat.phase === 'bid'
+    if (seat.terms.tier !== state.tier) end(seat, 'not_asked', 'not_reached')
+    else if (order(lastWinner, seat) > 0) end(seat, bid ? 'lost' : 'not_asked', 'group_sold')
+    else if (bid) end(seat, 'lost', whyBehind(seat, lastWinner))
     else end(seat, 'not_asked', 'not_reached')
   }
-  state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
-  record(state, state.decided, out)
+}
+
+/** What each doubt would add to the payout if all of them turned out to be sales. */
+function doubtResults(state: AuctionState): PostResult[] {
+  let sold = state.promised
+  return state.doubted.map((seat) => {
+    const payout = payoutFor(state, sold, seat.value)
+    sold = micros(sold + seat.value)
+    return { ...postResult(seat, 'rejected', seat.outcome!.reason), state: 'in_doubt', payout }
+  })
 }
 
 /** Writes down what is known; nobody hears of it before it is durable. */
