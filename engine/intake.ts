@@ -61,8 +61,9 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
 /** Kept for the operator under an id that is never returned; the source has its issues either way. */
 function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at: WallMs): void {
   const { campaign, source } = admitted
-  const sealed = ports.seal.seal(uuidv7(), JSON.stringify(admitted.fields))
-  ports.ledger.invalid({ campaign: campaign.id, source: source.id, at, issues, ...sealed }).catch(() => {})
+  const id = uuidv7()
+  const sealed = ports.seal.seal(id, JSON.stringify(admitted.fields))
+  ports.ledger.invalid({ id, campaign: campaign.id, source: source.id, at, issues, ...sealed }).catch(() => {})
 }
 
 function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: Buffer, receivedAt: WallMs): Candidate {
@@ -190,6 +191,8 @@ function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {
     leadRef: lead.leadRef,
     idempotency: claims.idempotency === null ? null : { key: claims.idempotency, bodyHash: claims.bodyHash },
     fingerprints: claims.fingerprints,
+    boundForMs: campaign.duplicates.days * 86_400_000,
+    currency: campaign.currency,
     ...ports.seal.seal(leadId, leadJson(lead)),
   }
 }

@@ -104,6 +104,9 @@ export interface ReceivedRow {
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null
   /** `<campaign>:<field>:<hmac>`. */
   readonly fingerprints: readonly string[]
+  /** How long after `receivedAt` its fingerprints stay bound where recovery finds it sold or in doubt. */
+  readonly boundForMs: number
+  readonly currency: string
   /** Sealed lead (base64 of nonce, ciphertext, tag) and its wrapped key (base64). */
   readonly sealed: string
   readonly wrappedKey: string
@@ -189,8 +192,9 @@ export interface Ledger {
   received(row: ReceivedRow): Promise<ReceivedAnswer>
   intent(row: IntentRow, results: readonly ResultRow[]): Promise<IntentAnswer>
   result(row: FinalRow): Promise<void>
-  /** An invalid attempt, kept under an id that is never returned. */
+  /** An invalid attempt, kept under an id that is never returned (a UUIDv7: what it was sealed for). */
   invalid(row: {
+    readonly id: string
     readonly campaign: string
     readonly source: string
     readonly at: WallMs
