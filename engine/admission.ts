@@ -1,10 +1,10 @@
 /** Who may send this lead: key, campaign, rate, and a body that can be read. */
 import { createHash } from 'node:crypto'
-import type { Campaign, Snapshot, Source } from '../rules/version.ts'
+import type { ApiKey, Campaign, Snapshot, Source } from '../rules/version.ts'
 import { readBody } from './bodies.ts'
-import type { EdgeReply, EdgeRequest } from './edge.ts'
+import type { EdgeRequest } from './edge.ts'
 import type { Limiter } from './limiter.ts'
-import { problems } from './problem.ts'
+import * as problem from './problem.ts'
 
 export interface AdmissionPorts {
   readonly snapshot: () => Snapshot
@@ -24,22 +24,24 @@ export interface Admitted {
 const YES = new Set(['1', 'true', 'yes', 'on'])
 const KEY_MAX_LENGTH = 255
 
-export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | { readonly refused: EdgeReply } {
+export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | { readonly refused: problem.Refusal } {
   const snapshot = ports.snapshot()
   const body = readBody(request.contentType, request.body)
-  if ('refused' in body) return body
+  if (!body.ok) return { refused: body.refusal }
   const { api_key: fieldKey, test: testField, ...fields } = body.fields
-  const key = keyOf(snapshot, bearer(request) ?? (typeof fieldKey === 'string' ? fieldKey : null))
-  if (!key) return { refused: problems.unknownKey() }
+  const given = bearer(request) ?? (typeof fieldKey === 'string' ? fieldKey : null)
+  if (given === null) return { refused: problem.keyMissing() }
+  const key = keyOf(snapshot, given)
+  if (!key) return { refused: problem.keyUnknown() }
   const source = snapshot.sources.get(key.source)!
   const campaign = snapshot.campaigns.get(request.params[0]!)
-  if (!campaign) return { refused: problems.unknownCampaign() }
-  if (!source.campaigns.has(campaign.id)) return { refused: problems.campaignNotAllowed() }
+  if (!campaign) return { refused: problem.noSuchCampaign(request.params[0]!) }
+  if (!source.campaigns.has(campaign.id)) return { refused: problem.notAllowed(campaign.id) }
   const retryAfter = ports.limiter.take(source)
-  if (retryAfter > 0) return { refused: problems.rateLimited(retryAfter) }
+  if (retryAfter > 0) return { refused: problem.rateLimited(retryAfter) }
   const idempotencyKey = request.headers.idempotencyKey
   if (idempotencyKey !== null && idempotencyKey.length > KEY_MAX_LENGTH)
-    return { refused: problems.longKey(KEY_MAX_LENGTH) }
+    return { refused: problem.unreadable(`The Idempotency-Key is longer than ${KEY_MAX_LENGTH} characters.`) }
   return {
     source,
     campaign,
@@ -57,10 +59,6 @@ function bearer(request: EdgeRequest): string | null {
 }
 
 /** The whole key is hashed and looked up by its hash: no comparison's time depends on a stored secret. */
-export function keyOf(
-  snapshot: Snapshot,
-  key: string | null,
-): { readonly source: string; readonly test: boolean } | null {
-  if (key === null) return null
+export function keyOf(snapshot: Snapshot, key: string): ApiKey | null {
   return snapshot.keys.get(createHash('sha256').update(key).digest('hex')) ?? null
 }

@@ -4,7 +4,7 @@ import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { placesOf } from '../rules/calendar.ts'
 import { reasonName } from '../rules/reason.ts'
-import { awaitsPing, newAuction, outcomes, step } from '../rules/step.ts'
+import { awaitsPing, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { ms, type WallMs, wallMs } from '../rules/units.ts'
@@ -27,7 +27,7 @@ export interface ConductPorts {
   readonly hotLater: (act: () => Promise<unknown>) => void
   /** A reply that came after its post had been given up as in doubt. */
   readonly lateReply: (lead: LiveLead, seat: number, answer: PostAnswer) => void
-  /** The ledger did not take a row of this lead: it is no longer worked on here, and recovery finds it. */
+  /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
   readonly givenUp: (lead: LiveLead) => void
   readonly observe: (stage: Stage, duration: number) => void
   /** One whole number from 0 to 65535. */
@@ -92,6 +92,8 @@ function hear(ports: ConductPorts, lead: LiveLead, event: Exclude<AuctionEvent, 
   if (lead.over) return
   lead.rows.push(eventRow(event))
   obey(ports, lead, step(lead.state, event))
+  if (event.on === 'fenced') ports.givenUp(lead)
+  if (lead.state.abandoned && lead.state.underWay === 0 && lead.state.recording.length === 0) abandon(ports, lead)
 }
 
 function obey(ports: ConductPorts, lead: LiveLead, commands: readonly AuctionCommand[]): void {
@@ -146,7 +148,7 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
     ports.wire.ping(contractOf(lead, seat), lead.wire, (said) => {
       const at = now(ports, lead)
       ports.observe('ping', at - askedAt)
-      if (!awaitsPing(lead.state, seat))
+      if (!pingCounts(lead.state, seat, at))
         hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
       else if (said.kind === 'bid')
         hear(ports, lead, { on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
@@ -203,19 +205,12 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
     const at = now(ports, lead)
     ports.observe('intent', at - askedAt)
     if (intended === 'STALE') hear(ports, lead, { on: 'stale', at, seat })
-    else if (intended !== 'INTENDED') lost(ports, lead, { on: 'fenced', at, seat })
+    else if (intended !== 'INTENDED') hear(ports, lead, { on: 'fenced', at, seat })
     else if (posting === 'POSTING') hear(ports, lead, { on: 'intended', at, seat })
     else hear(ports, lead, { on: 'gone', at, seat })
   } catch {
-    lost(ports, lead, { on: 'fenced', at: now(ports, lead), seat })
+    hear(ports, lead, { on: 'fenced', at: now(ports, lead), seat })
   }
-}
-
-/** Nobody here may go on with this lead: its waiters hear `pending`, and recovery decides. */
-function lost(ports: ConductPorts, lead: LiveLead, event: Extract<AuctionEvent, { on: 'fenced' }>): void {
-  hear(ports, lead, event)
-  ports.givenUp(lead)
-  abandon(ports, lead)
 }
 
 function intentRow(ports: ConductPorts, lead: LiveLead, command: Command<'intent'>) {

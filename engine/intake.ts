@@ -13,7 +13,7 @@ import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import type { Hints } from './hints.ts'
 import type { Answer, LeadFacts, LiveLead } from './live.ts'
-import { problems } from './problem.ts'
+import * as problem from './problem.ts'
 import type { Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
 
@@ -39,7 +39,7 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
   const parsed = parseLead(admitted.campaign.vertical, admitted.fields, receivedAt)
   if (!parsed.ok) {
     keepInvalid(ports, admitted, JSON.stringify(parsed.issues.map(({ field, code }) => ({ field, code }))), receivedAt)
-    return problems.invalidLead(parsed.issues)
+    return problem.invalidLead(parsed.issues)
   }
   const candidate = candidateOf(ports, admitted, parsed.lead, request.body, receivedAt)
   const { answerWithinMs } = admitted.source
@@ -52,7 +52,7 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
     case 'duplicate':
       return duplicate(ports, candidate)
     case 'unavailable':
-      return problems.unavailable('the store of caps and claims is not ready')
+      return problem.notReady()
     default:
       return claimed satisfies never
   }
@@ -125,7 +125,7 @@ async function notReceived(
   const free = () => ports.hot.breakClaim(leadId, fingerprints, idempotency)
   free().catch(() => ports.hotLater(free))
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
-  return problems.unavailable('the ledger is not ready')
+  return problem.notStored()
 }
 
 /** The same key: the same body gets the same answer, another body is a conflict. */
@@ -134,11 +134,11 @@ async function join(
   candidate: Candidate,
   bound: { leadId: string; bodyHash: string },
 ): Promise<EdgeReply> {
-  if (bound.bodyHash !== candidate.claims.bodyHash) return problems.keyConflict()
+  if (bound.bodyHash !== candidate.claims.bodyHash) return problem.keyReused()
   const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
   if (answer === 'missing') {
     await ports.hot.breakClaim(bound.leadId, [], candidate.claims.idempotency).catch(() => {})
-    return problems.unavailable('the first post of this lead was lost before it was recorded')
+    return problem.notStored()
   }
   if (answer) return answerReply(answer)
   return answerReply(pendingAnswer(bound.leadId, candidate.admitted.campaign.currency, candidate.lead.leadRef))
@@ -173,7 +173,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Edge
     ports.ledger.result(row),
   ]).catch(() => [null])
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
-  if (stored === null) return problems.unavailable('the ledger is not ready')
+  if (stored === null) return problem.notStored()
   return answerReply({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 
