@@ -26,7 +26,7 @@ export class ConnectFailure extends Error {
 export interface Guard {
   /** True where a buyer may have this address: globally reachable unicast, or in the allow-list. */
   readonly allows: (address: string) => boolean
-  /** Replaces the allow-list; connections that are open stay. Throws on a range that `cidrFault` refuses. */
+  /** Replaces the allow-list; connections that are open stay. Throws on what is no CIDR range. */
   readonly allow: (cidrs: readonly string[]) => void
   /** For undici's `connect`: checks literal hosts, every resolved address, and the address that it ended up at. */
   readonly connect: buildConnector.connector
@@ -47,11 +47,6 @@ type Range = readonly [Address, number]
 const GLOBAL_V6: Range = ipaddr.parseCIDR('2000::/3')
 /** Public addresses that clouds answer on with credentials or configuration of the machine. */
 const METADATA: readonly Range[] = [ipaddr.parseCIDR('168.63.129.16/32')]
-
-/** What is wrong with an allow-list entry, or null. */
-export function cidrFault(cidr: string): string | null {
-  return ipaddr.isValidCIDR(cidr) ? null : `"${cidr}" is not a CIDR range; write it as 10.1.0.0/16`
-}
 
 export function createGuard(options: GuardOptions): Guard {
   let allowed = readCidrs(options.allowedCidrs)
@@ -77,9 +72,8 @@ export function createGuard(options: GuardOptions): Guard {
 
 function readCidrs(cidrs: readonly string[]): readonly Range[] {
   return cidrs.map((cidr) => {
-    const fault = cidrFault(cidr)
-    if (fault !== null) throw new Error(`allowed CIDR ranges: ${fault}`)
-    return ipaddr.parseCIDR(cidr)
+    if (ipaddr.isValidCIDR(cidr)) return ipaddr.parseCIDR(cidr)
+    throw new Error(`allowed ranges of buyers: "${cidr}" is not a CIDR range; write it as 10.1.0.0/16`)
   })
 }
 

@@ -10,7 +10,8 @@ export type PostTerms = Pick<Contract, 'serverError'>
 /** No lead of this field costs more; a larger figure is a slip of the buyer's, such as cents sent as dollars. */
 export const MAX_PRICE: Micros = micros(100_000_000_000)
 export const MAX_WORDS = 120
-const MAX_REFERENCE = 200
+/** A longer reference is dropped whole: a cut one would name something else. */
+const MAX_REFERENCE = 512
 const MAX_REDIRECT = 2048
 /** Our shape is flat; a reply that nests deeper is not parsed: 256 KB of brackets would hold the loop for 15 ms. */
 const MAX_DEPTH = 64
@@ -169,8 +170,11 @@ function readPrice(value: unknown): PriceRead {
 
 function readReference(value: unknown): string | null {
   if (typeof value !== 'string' && typeof value !== 'number') return null
-  const text = String(value).replace(UNPRINTABLE, '').slice(0, MAX_REFERENCE).toWellFormed().trim()
-  return text === '' ? null : text
+  const text = String(value)
+    .slice(0, MAX_REFERENCE * 2)
+    .replace(UNPRINTABLE, '')
+    .trim()
+  return text === '' || text.length > MAX_REFERENCE ? null : text.toWellFormed()
 }
 
 function readRedirect(value: unknown): string | null {

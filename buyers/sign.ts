@@ -2,14 +2,15 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
 const SECRET_PREFIX = 'whsec_'
+const MIN_SECRET_BYTES = 24
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
-/** The key behind `whsec_<base64>`, or null where the text is not one of at least 16 bytes. */
+/** The key behind `whsec_<base64>`, or null where the text is not one of at least 24 bytes. */
 export function readSecret(secret: string): KeyObject | null {
   const encoded = secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : ''
   if (!BASE64.test(encoded)) return null
   const bytes = Buffer.from(encoded, 'base64')
-  return bytes.length >= 16 ? createSecretKey(bytes) : null
+  return bytes.length >= MIN_SECRET_BYTES ? createSecretKey(bytes) : null
 }
 
 /** `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`, one per key, separated by a space. `timestamp` is in seconds. */
