@@ -1,0 +1,181 @@
+/** Field types of the calendar: dates, dates and years of birth, years, times of day. */
+import type { FieldContext, FieldSpec, FieldType, IssueCode, Reading } from '../fields.ts'
+
+interface Day {
+  readonly year: number
+  readonly month: number
+  readonly day: number
+}
+
+const ISO = /^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ][\d:.]+(?:Z|[+-]\d{2}:?\d{2})?)?$/
+const COMPACT = /^(\d{4})(\d{2})(\d{2})$/
+/** As Americans write it: the month first. */
+const AMERICAN = /^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$/
+const OLDEST_YEAR = 1900
+const NEWEST_YEAR = 2199
+/** Nobody is known to have lived longer. */
+const OLDEST_AGE = 122
+
+function dayOf(text: string): Day | null {
+  const first = ISO.exec(text) ?? COMPACT.exec(text)
+  const american = first ? null : AMERICAN.exec(text)
+  const found = first
+    ? { year: Number(first[1]), month: Number(first[2]), day: Number(first[3]) }
+    : american && { year: Number(american[3]), month: Number(american[1]), day: Number(american[2]) }
+  return found && isOnCalendar(found) ? found : null
+}
+
+function isOnCalendar({ year, month, day }: Day): boolean {
+  if (year < OLDEST_YEAR || year > NEWEST_YEAR || month < 1 || month > 12 || day < 1) return false
+  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
+}
+
+const two = (n: number): string => (n < 10 ? `0${n}` : `${n}`)
+const isoOf = ({ year, month, day }: Day): string => `${year}-${two(month)}-${two(day)}`
+
+function readDate(text: string): Reading | IssueCode {
+  const day = dayOf(text)
+  return day ? { normal: isoOf(day), parts: { year: day.year } } : 'not_a_date'
+}
+
+function ageWithin(age: number, spec: FieldSpec): IssueCode | null {
+  if (age > Math.min(spec.max ?? OLDEST_AGE, OLDEST_AGE)) return 'too_old'
+  return spec.min !== undefined && age < spec.min ? 'too_young' : null
+}
+
+/** `age` in whole years on the day of `now` in UTC. `min` and `max` of the spec are ages. */
+function readBirthDate(text: string, spec: FieldSpec, context: FieldContext): Reading | IssueCode {
+  const born = dayOf(text)
+  if (!born) return 'not_a_date'
+  if (context.now === null) return { normal: isoOf(born) }
+  const today = new Date(context.now)
+  const month = today.getUTCMonth() + 1
+  const before = month < born.month || (month === born.month && today.getUTCDate() < born.day)
+  const age = today.getUTCFullYear() - born.year - (before ? 1 : 0)
+  if (age < 0) return 'in_the_future'
+  return ageWithin(age, spec) ?? { normal: isoOf(born), parts: { age, year: born.year } }
+}
+
+const YEAR = /^\d{4}$/
+
+/** `age` is what the person turns this year. `min` and `max` of the spec are ages. */
+function readBirthYear(text: string, spec: FieldSpec, context: FieldContext): Reading | IssueCode {
+  if (!YEAR.test(text)) return 'not_a_year'
+  const year = Number(text)
+  if (context.now === null) return { normal: year }
+  const age = new Date(context.now).getUTCFullYear() - year
+  if (age < 0) return 'in_the_future'
+  return ageWithin(age, spec) ?? { normal: year, parts: { age } }
+}
+
+function readYear(text: string, spec: FieldSpec): Reading | IssueCode {
+  const year = YEAR.test(text) ? Number(text) : 0
+  if (year < OLDEST_YEAR || year > NEWEST_YEAR) return 'not_a_year'
+  if (spec.min !== undefined && year < spec.min) return 'too_small'
+  return spec.max !== undefined && year > spec.max ? 'too_large' : { normal: year }
+}
+
+const TIME = /^(\d{1,2})(?::(\d{2}))?(?::\d{2})?\s*(?:(a|p)\.?m\.?)?$/i
+
+/** `15:30`, of a clock with 24 or with twelve hours. An hour alone needs its am or pm. */
+function readTime(text: string): Reading | IssueCode {
+  const match = TIME.exec(text)
+  if (!match) return 'not_a_time'
+  const half = match[3]?.toLowerCase()
+  const hour = Number(match[1])
+  const minute = Number(match[2] ?? 0)
+  if (minute > 59 || (half === undefined && match[2] === undefined)) return 'not_a_time'
+  if (half === undefined) return hour > 23 ? 'not_a_time' : { normal: `${two(hour)}:${two(minute)}` }
+  if (hour < 1 || hour > 12) return 'not_a_time'
+  return { normal: `${two((hour % 12) + (half === 'p' ? 12 : 0))}:${two(minute)}` }
+}
+
+export const TIME_TYPES: readonly FieldType[] = [
+  {
+    name: 'date',
+    kind: 'date',
+    parts: { year: 'number' },
+    maxLength: 40,
+    parse: readDate,
+    good: [
+      ['2026-03-02', '2026-03-02', { year: 2026 }],
+      ['3/2/2026', '2026-03-02', { year: 2026 }],
+      ['20240229', '2024-02-29', { year: 2024 }],
+      ['2026-03-02T10:00:00Z', '2026-03-02', { year: 2026 }],
+    ],
+    bad: [
+      ['2023-02-29', 'not_a_date'],
+      ['13/01/2026', 'not_a_date'],
+      ['3/2/26', 'not_a_date'],
+      ['soon', 'not_a_date'],
+    ],
+  },
+  {
+    name: 'dob',
+    kind: 'date',
+    parts: { age: 'number', year: 'number' },
+    maxLength: 40,
+    parse: readBirthDate,
+    exampleSpec: { type: 'dob', min: 18 },
+    good: [
+      ['1980-03-02', '1980-03-02', { age: 46, year: 1980 }],
+      ['03/03/1980', '1980-03-03', { age: 45, year: 1980 }],
+      ['2008-03-02', '2008-03-02', { age: 18, year: 2008 }],
+    ],
+    bad: [
+      ['2008-03-03', 'too_young'],
+      ['1900-01-01', 'too_old'],
+      ['2027-01-01', 'in_the_future'],
+      ['1980-02-30', 'not_a_date'],
+    ],
+  },
+  {
+    name: 'birth_year',
+    kind: 'number',
+    parts: { age: 'number' },
+    maxLength: 10,
+    parse: readBirthYear,
+    exampleSpec: { type: 'birth_year', min: 16 },
+    good: [['1980', 1980, { age: 46 }]],
+    bad: [
+      ['80', 'not_a_year'],
+      ['2012', 'too_young'],
+      ['1899', 'too_old'],
+      ['2027', 'in_the_future'],
+    ],
+  },
+  {
+    name: 'year',
+    kind: 'number',
+    parts: {},
+    maxLength: 10,
+    parse: readYear,
+    exampleSpec: { type: 'year', min: 1981, max: 2030 },
+    good: [['2019', 2019]],
+    bad: [
+      ['19', 'not_a_year'],
+      ['1899', 'not_a_year'],
+      ['1980', 'too_small'],
+      ['2031', 'too_large'],
+    ],
+  },
+  {
+    name: 'time',
+    kind: 'date',
+    parts: {},
+    maxLength: 20,
+    parse: readTime,
+    good: [
+      ['9:05', '09:05'],
+      ['3:30 PM', '15:30'],
+      ['12 a.m.', '00:00'],
+      ['23:59:59', '23:59'],
+    ],
+    bad: [
+      ['24:00', 'not_a_time'],
+      ['13 pm', 'not_a_time'],
+      ['9', 'not_a_time'],
+      ['noonish', 'not_a_time'],
+    ],
+  },
+]
