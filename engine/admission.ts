@@ -12,6 +12,8 @@ export interface AdmissionPorts {
 }
 
 export interface Admitted {
+  /** The version that decides this lead, whatever is published meanwhile. */
+  readonly snapshot: Snapshot
   readonly source: Source
   readonly campaign: Campaign
   readonly test: boolean
@@ -43,6 +45,7 @@ export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | {
   if (idempotencyKey !== null && idempotencyKey.length > KEY_MAX_LENGTH)
     return { refused: problem.unreadable(`The Idempotency-Key is longer than ${KEY_MAX_LENGTH} characters.`) }
   return {
+    snapshot,
     source,
     campaign,
     test: key.test || YES.has(String(testField ?? request.query.get('test') ?? '').toLowerCase()),

@@ -17,9 +17,10 @@ export function answerReply(answer: Answer): { readonly status: 200 | 202; reado
   return { status: status === 'pending' ? 202 : 200, body: JSON.stringify(body) }
 }
 
-/** The same answer again, from the ledger; a lead that is not decided yet is `pending`. */
-export function answerOf(record: LeadRecord): Answer {
-  const { leadId, payout, currency, copies, reasons, redirectUrl, leadRef } = record
+/** The same answer again, from the ledger; a lead that is not decided yet is `pending`. `reveal` opens what was concealed for the lead. */
+export function answerOf(record: LeadRecord, reveal: (leadId: string, concealed: string) => string): Answer {
+  const { leadId, payout, currency, copies, reasons, leadRef } = record
+  const redirectUrl = record.redirectUrl && reveal(leadId, record.redirectUrl)
   const status = record.status === 'received' ? 'pending' : (record.status as Answer['status'])
   return { leadId, status, payout, currency, copies, reasons, redirectUrl, leadRef }
 }

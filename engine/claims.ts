@@ -17,6 +17,8 @@ export interface ClaimPorts {
   readonly ledger: Ledger
   readonly live: LiveLeads
   readonly warm: () => Promise<boolean>
+  /** Opens what was concealed for a lead. */
+  readonly reveal: (leadId: string, concealed: string) => string
 }
 
 /** `unavailable`: the hot store is away or cold, or a twin was not decided in time; nothing is claimed. */
@@ -81,7 +83,7 @@ export async function awaitAnswer(ports: ClaimPorts, leadId: string, withinMs: M
   const unknownUntil = ports.clock.mono() + ORPHAN_CLAIM_MS
   for (let wait = POLL_FIRST_MS; ; wait = Math.min(wait * 2, POLL_LAST_MS)) {
     const record = await ports.ledger.lead(leadId).catch(() => undefined)
-    if (record?.decided) return answerOf(record)
+    if (record?.decided) return answerOf(record, ports.reveal)
     const now = ports.clock.mono()
     if (record === null && now >= unknownUntil) return 'missing'
     if (now + wait >= until) return null

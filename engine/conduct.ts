@@ -30,6 +30,8 @@ export interface ConductPorts {
   /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
   readonly givenUp: (lead: LiveLead) => void
   readonly observe: (stage: Stage, duration: number) => void
+  /** Seals a text that may name a person, such as a redirect's address. */
+  readonly conceal: (leadId: string, text: string) => string
   /** One whole number from 0 to 65535. */
   readonly dice: () => number
 }
@@ -161,12 +163,8 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   const { seat, attempt, price } = command
   const contract = contractOf(lead, seat)
   const heldAt = ports.clock.wall()
-  const groups = placesOf(
-    { source: lead.source, campaign: lead.campaign, contract },
-    price,
-    lead.snapshot.version,
-    heldAt,
-  )
+  const rules = [...lead.source.caps, ...lead.campaign.caps, ...contract.buyer.caps, ...contract.caps]
+  const groups = placesOf(rules, contract.buyer.id, price, lead.snapshot.version, heldAt)
   const token = `${lead.leadId}:${contract.id}:${lead.term}.${attempt}`
   const askedAt = now(ports, lead)
   const ask = () => {
@@ -327,7 +325,7 @@ function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['s
     payout: state.payout,
     copies: state.accepted.length,
     reasons: unsold ? ['no_buyer'] : [],
-    redirectUrl: state.redirectUrl,
+    redirectUrl: state.redirectUrl && ports.conceal(lead.leadId, state.redirectUrl),
     trace: JSON.stringify(storedTrace(lead)),
     soldUntil: unsold ? null : soldUntil(ports, lead),
     outcomes: countOutcomes(lead),

@@ -5,10 +5,9 @@ import { fingerprintsOf } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { micros, type WallMs } from '../rules/units.ts'
-import type { Snapshot } from '../rules/version.ts'
 import { type AdmissionPorts, type Admitted, admit } from './admission.ts'
 import { answerReply } from './answer.ts'
-import { awaitAnswer, claim } from './claims.ts'
+import { awaitAnswer, type ClaimPorts, claim } from './claims.ts'
 import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import type { Hints } from './hints.ts'
@@ -17,10 +16,12 @@ import * as problem from './problem.ts'
 import type { Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
 
-export interface IntakePorts extends ConductPorts, AdmissionPorts {
+export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly seal: Sealer
   readonly hints: Hints
 }
+
+const DAY_MS = 86_400_000
 
 /** A valid lead on its way to its claims. */
 interface Candidate {
@@ -87,7 +88,7 @@ function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: B
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
 async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
   const received = ports.ledger.received(receivedRow(ports, candidate))
-  const lead = open(ports, candidate, ports.snapshot())
+  const lead = open(ports, candidate)
   const answered = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
   if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
@@ -95,8 +96,8 @@ async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeRe
   return answerReply((await answered) ?? pending(lead))
 }
 
-function open(ports: IntakePorts, candidate: Candidate, snapshot: Snapshot): LiveLead {
-  const { campaign, source, test, mode } = candidate.admitted
+function open(ports: IntakePorts, candidate: Candidate): LiveLead {
+  const { snapshot, campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt } = candidate
   const facts: LeadFacts = {
     leadId,
@@ -137,7 +138,9 @@ async function join(
   if (bound.bodyHash !== candidate.claims.bodyHash) return problem.keyReused()
   const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
   if (answer === 'missing') {
-    await ports.hot.breakClaim(bound.leadId, [], candidate.claims.idempotency).catch(() => {})
+    await ports.hot
+      .breakClaim(bound.leadId, candidate.claims.fingerprints, candidate.claims.idempotency)
+      .catch(() => {})
     return problem.notStored()
   }
   if (answer) return answerReply(answer)
@@ -184,14 +187,14 @@ function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {
     leadId,
     campaign: campaign.id,
     source: source.id,
-    version: ports.snapshot().version,
+    version: candidate.admitted.snapshot.version,
     mode,
     test,
     receivedAt,
     leadRef: lead.leadRef,
     idempotency: claims.idempotency === null ? null : { key: claims.idempotency, bodyHash: claims.bodyHash },
     fingerprints: claims.fingerprints,
-    boundForMs: campaign.duplicates.days * 86_400_000,
+    boundForMs: campaign.duplicates.days * DAY_MS,
     currency: campaign.currency,
     ...ports.seal.seal(leadId, leadJson(lead)),
   }
