@@ -1,9 +1,10 @@
 /** The pure model of caps: two-phase holds by token over counters. It is the in-process store and the oracle of the Lua. */
+import { DueQueue } from './due.ts'
 import type { WallMs } from './units.ts'
 
 /** One counter that a hold takes a place in. The window's name is part of the key: computed once, at the hold. */
 export interface Place {
-  /** `contract:acme:day:count:2026-03-02`. */
+  /** `contract:acme:day:count:2026-03-02`: no white space, and no other place of its group has it. */
   readonly key: string
   /** 1 for a count, micros for a spend. */
   readonly amount: number
@@ -37,3 +38,283 @@ export type TokenState = 'held' | 'posting' | 'committed' | 'released'
 
 export const HOLD_LEASE_MS = 15_000
 export const TOMBSTONE_MS = 600_000
+/** A committed token is remembered this long, so that repeated and delayed calls find it. */
+export const COMMITTED_MS = 600_000
+/** How many expired leases, forgotten counters and old tokens one hold clears away at most. */
+export const SWEEP_LIMIT = 64
+
+/** What a rebuild installs in place of everything: sums and open tokens. See `Restoration` of the hot store's port. */
+export interface CapsImage {
+  readonly epoch: number
+  readonly committed: readonly PlaceGroup[]
+  readonly tokens: readonly { readonly token: string; readonly groups: readonly PlaceGroup[] }[]
+  readonly tags: readonly string[]
+}
+
+/** The same, sorted by tag. */
+export interface TagImage {
+  readonly used: Map<string, number>
+  readonly limits: Map<string, KnownLimit>
+  readonly forgetAt: Map<string, WallMs>
+  /** Posting tokens. */
+  readonly tokens: Map<string, readonly Place[]>
+}
+
+export interface KnownLimit {
+  readonly version: number
+  readonly limit: number
+}
+
+export interface CapsDump {
+  readonly counters: Record<string, number>
+  readonly tokens: { token: string; state: 'held' | 'posting'; places: Record<string, number> }[]
+}
+
+interface TokenEntry {
+  readonly state: TokenState
+  /** What it took; none once committed or released. */
+  readonly places: readonly Place[]
+}
+
+interface Tag {
+  readonly epoch: number
+  readonly used: Map<string, number>
+  readonly limits: Map<string, KnownLimit>
+  readonly tokens: Map<string, TokenEntry>
+  /** `t<token>`: end of a lease, or when a committed or released token is forgotten. `k<key>`: when a counter is. */
+  readonly due: DueQueue
+}
+
+const HELD: HoldAnswer = { code: 'HELD' }
+const GONE: HoldAnswer = { code: 'GONE' }
+const COLD: HoldAnswer = { code: 'COLD' }
+const NO_PLACES: readonly Place[] = []
+
+/**
+ * Caps of every tag.
+ *
+ * A token is unknown, `held` (under a lease), `posting` (no lease), `committed` or `released`. Held and posting tokens
+ * have their places in the counters; a commit leaves them there, all but the transient ones; a release, or the end of a
+ * lease, gives them back. Committed and released tokens never change again, and are forgotten after ten minutes.
+ *
+ * Each tag is open under one epoch; a call under another answers COLD and changes nothing. Every call may be repeated:
+ * the second time finds the token where the first one left it. Over several groups a call goes group by group.
+ */
+export class Caps {
+  readonly #tags = new Map<string, Tag>()
+
+  /** A place in every cap of every group, or in none: where a later group refuses, the earlier ones are released. */
+  hold(epoch: number, token: string, groups: readonly PlaceGroup[], now: WallMs): HoldAnswer {
+    for (let i = 0; i < groups.length; i++) {
+      const tag = this.#open(epoch, groups[i]!)
+      const answer = tag ? holdIn(tag, token, groups[i]!.places, now) : COLD
+      if (answer.code === 'HELD') continue
+      this.release(epoch, token, groups.slice(0, i), now)
+      return answer
+    }
+    return HELD
+  }
+
+  /** After any answer but POSTING the caller releases: some of the groups may have turned. */
+  posting(epoch: number, token: string, groups: readonly PlaceGroup[], now: WallMs): PostingAnswer {
+    let answer: PostingAnswer = 'POSTING'
+    for (const group of groups) {
+      const tag = this.#open(epoch, group)
+      if (!tag) answer = 'COLD'
+      else if (!turnToPosting(tag, token, now) && answer === 'POSTING') answer = 'GONE'
+    }
+    return answer
+  }
+
+  commit(epoch: number, token: string, groups: readonly PlaceGroup[], now: WallMs): CommitAnswer {
+    let answer: CommitAnswer = 'COMMITTED'
+    for (const group of groups) {
+      const tag = this.#open(epoch, group)
+      if (!tag) answer = 'COLD'
+      else if (!commitIn(tag, token, now) && answer === 'COMMITTED') answer = 'UNKNOWN'
+    }
+    return answer
+  }
+
+  release(epoch: number, token: string, groups: readonly PlaceGroup[], now: WallMs): ReleaseAnswer {
+    let answer: ReleaseAnswer = 'RELEASED'
+    for (const group of groups) {
+      const tag = this.#open(epoch, group)
+      if (tag) releaseIn(tag, token, now)
+      else answer = 'COLD'
+    }
+    return answer
+  }
+
+  /** As it stands under the first group's tag, whatever the epoch; an expired lease that nobody swept yet is `held`. */
+  tokenState(token: string, groups: readonly PlaceGroup[]): TokenState | null {
+    const tag = groups[0] && this.#tags.get(groups[0].tag)
+    return tag?.tokens.get(token)?.state ?? null
+  }
+
+  restore(image: CapsImage): void {
+    this.#tags.clear()
+    for (const [name, { used, limits, forgetAt, tokens }] of tagImages(image)) {
+      const due = new DueQueue()
+      for (const [key, at] of forgetAt) due.set(`k${key}`, at)
+      const entries = new Map<string, TokenEntry>()
+      for (const [token, places] of tokens) entries.set(token, { state: 'posting', places })
+      this.#tags.set(name, { epoch: image.epoch, used, limits, tokens: entries, due })
+    }
+  }
+
+  /** Counters and live tokens, for comparison with the ledger. */
+  dump(): CapsDump {
+    const counters: Record<string, number> = {}
+    const live = new LiveTokens()
+    for (const tag of this.#tags.values()) {
+      for (const [key, used] of tag.used) counters[key] = used
+      for (const [token, { state, places }] of tag.tokens) {
+        if (state === 'held' || state === 'posting') for (const place of places) live.add(token, state, place)
+      }
+    }
+    return { counters, tokens: live.list() }
+  }
+
+  #open(epoch: number, group: PlaceGroup): Tag | null {
+    const tag = this.#tags.get(group.tag)
+    return tag && tag.epoch === epoch ? tag : null
+  }
+}
+
+/** Live tokens with their places over all tags. A token that is between two states in two tags is listed under both. */
+export class LiveTokens {
+  readonly #tokens = new Map<string, CapsDump['tokens'][number]>()
+
+  add(token: string, state: 'held' | 'posting', place: { readonly key: string; readonly amount: number }): void {
+    const id = `${state} ${token}`
+    let live = this.#tokens.get(id)
+    if (!live) {
+      live = { token, state, places: {} }
+      this.#tokens.set(id, live)
+    }
+    live.places[place.key] = place.amount
+  }
+
+  list(): CapsDump['tokens'] {
+    return [...this.#tokens.values()]
+  }
+}
+
+/** Sums an image up, tag by tag: what is committed and what its open tokens hold. */
+export function tagImages(image: CapsImage): Map<string, TagImage> {
+  const images = new Map<string, TagImage>()
+  const imageOf = (tag: string): TagImage => {
+    let found = images.get(tag)
+    if (!found) {
+      found = { used: new Map(), limits: new Map(), forgetAt: new Map(), tokens: new Map() }
+      images.set(tag, found)
+    }
+    return found
+  }
+  for (const tag of image.tags) imageOf(tag)
+  for (const group of image.committed) for (const place of group.places) install(imageOf(group.tag), place)
+  for (const { token, groups } of image.tokens) {
+    for (const group of groups) {
+      imageOf(group.tag).tokens.set(token, group.places)
+      for (const place of group.places) install(imageOf(group.tag), place)
+    }
+  }
+  return images
+}
+
+function install(image: TagImage, place: Place): void {
+  image.used.set(place.key, (image.used.get(place.key) ?? 0) + place.amount)
+  const known = image.limits.get(place.key)
+  if (known && known.version >= place.version) return
+  image.limits.set(place.key, { version: place.version, limit: place.limit })
+  if (place.forgetAt !== 0) image.forgetAt.set(place.key, place.forgetAt)
+}
+
+function holdIn(tag: Tag, token: string, places: readonly Place[], now: WallMs): HoldAnswer {
+  sweep(tag, now)
+  const entry = tag.tokens.get(token)
+  if (entry) return stillHeld(tag, token, entry, now) || entry.state === 'posting' ? HELD : GONE
+  for (const place of places) if (place.forgetAt !== 0 && place.forgetAt <= now) return GONE
+  let full: string | null = null
+  for (const place of places) {
+    const limit = limitInForce(tag, place)
+    if (full === null && (tag.used.get(place.key) ?? 0) + place.amount > limit) full = place.key
+  }
+  if (full !== null) return { code: 'FULL', key: full }
+  for (const place of places) tag.used.set(place.key, (tag.used.get(place.key) ?? 0) + place.amount)
+  tag.tokens.set(token, { state: 'held', places })
+  tag.due.set(`t${token}`, now + HOLD_LEASE_MS)
+  return HELD
+}
+
+/** The highest version's limit wins, and is remembered even where the hold finds no place. */
+function limitInForce(tag: Tag, place: Place): number {
+  const known = tag.limits.get(place.key)
+  if (known && known.version >= place.version) return known.limit
+  tag.limits.set(place.key, { version: place.version, limit: place.limit })
+  if (place.forgetAt !== 0) tag.due.set(`k${place.key}`, place.forgetAt)
+  return place.limit
+}
+
+/** True for a hold within its lease; one whose lease is over is released on the way. */
+function stillHeld(tag: Tag, token: string, entry: TokenEntry, now: WallMs): boolean {
+  if (entry.state !== 'held') return false
+  if (tag.due.at(`t${token}`)! > now) return true
+  buryToken(tag, token, entry, now)
+  return false
+}
+
+function turnToPosting(tag: Tag, token: string, now: WallMs): boolean {
+  const entry = tag.tokens.get(token)
+  if (!entry) return false
+  if (entry.state === 'posting') return true
+  if (!stillHeld(tag, token, entry, now)) return false
+  tag.tokens.set(token, { state: 'posting', places: entry.places })
+  tag.due.delete(`t${token}`)
+  return true
+}
+
+function commitIn(tag: Tag, token: string, now: WallMs): boolean {
+  const entry = tag.tokens.get(token)
+  if (!entry) return false
+  if (entry.state === 'committed') return true
+  if (entry.state !== 'posting' && !stillHeld(tag, token, entry, now)) return false
+  for (const place of entry.places) if (place.transient) giveBack(tag, place)
+  tag.tokens.set(token, { state: 'committed', places: NO_PLACES })
+  tag.due.set(`t${token}`, now + COMMITTED_MS)
+  return true
+}
+
+/** A token that nobody knows gets a tombstone: the hold that was on its way cannot take a place any more. */
+function releaseIn(tag: Tag, token: string, now: WallMs): void {
+  const entry = tag.tokens.get(token)
+  if (entry?.state !== 'committed' && entry?.state !== 'released') buryToken(tag, token, entry, now)
+}
+
+function buryToken(tag: Tag, token: string, entry: TokenEntry | undefined, now: WallMs): void {
+  if (entry) for (const place of entry.places) giveBack(tag, place)
+  tag.tokens.set(token, { state: 'released', places: NO_PLACES })
+  tag.due.set(`t${token}`, now + TOMBSTONE_MS)
+}
+
+/** A counter that was forgotten stays so: its window is long over. */
+function giveBack(tag: Tag, place: Place): void {
+  const used = tag.used.get(place.key)
+  if (used !== undefined) tag.used.set(place.key, used - place.amount)
+}
+
+/** Ends leases and forgets what is old, a bounded number at a time. */
+function sweep(tag: Tag, now: WallMs): void {
+  for (const member of tag.due.take(now, SWEEP_LIMIT)) {
+    const name = member.slice(1)
+    if (member.startsWith('k')) {
+      tag.used.delete(name)
+      tag.limits.delete(name)
+      continue
+    }
+    const entry = tag.tokens.get(name)
+    if (entry?.state === 'held') buryToken(tag, name, entry, now)
+    else tag.tokens.delete(name)
+  }
+}

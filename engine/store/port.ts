@@ -8,29 +8,10 @@ import type {
   ReleaseAnswer,
   TokenState,
 } from '../../rules/caps.ts'
+import type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
 import type { Micros, WallMs } from '../../rules/units.ts'
 
-/** A question about one lead's claims. Fingerprints are keyed HMACs, never values. */
-export interface ClaimRequest {
-  readonly leadId: string
-  /** `s:<source>:<hmac of key>`; null where the source sent no key. */
-  readonly idempotency: string | null
-  /** SHA-256 of the body in hex: the same key with another body is a conflict. */
-  readonly bodyHash: string
-  /** `<campaign>:<field>:<hmac>`; empty where the campaign has no duplicate rule. */
-  readonly fingerprints: readonly string[]
-  readonly now: WallMs
-}
-
-export type ClaimAnswer =
-  | { readonly code: 'FRESH' }
-  /** The idempotency key is bound: to this lead, with this body hash. */
-  | { readonly code: 'BOUND'; readonly leadId: string; readonly bodyHash: string }
-  /** A lead with a fingerprint was sold (or is in doubt) within the window. */
-  | { readonly code: 'DUPLICATE'; readonly leadId: string }
-  /** A lead with a fingerprint is being decided now. */
-  | { readonly code: 'TWIN'; readonly leadId: string; readonly since: WallMs }
-  | { readonly code: 'COLD' }
+export type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
 
 /** What a rebuild installs: the committed sums and the open tokens of live windows, and live sold fingerprints. */
 export interface Restoration {
@@ -42,7 +23,7 @@ export interface Restoration {
     readonly groups: readonly PlaceGroup[]
   }[]
   readonly sold: readonly { readonly fingerprint: string; readonly leadId: string; readonly until: WallMs }[]
-  /** Every tag that may be asked for; those without places are opened empty. */
+  /** Every tag that may be asked for; those without places are opened empty. `c:solar` opens the claims of the campaign too. */
   readonly tags: readonly string[]
 }
 
@@ -53,7 +34,7 @@ export interface HotStore {
   setEpoch(epoch: number): void
   /** Takes a place in every cap of every group, in the order given, or in none. */
   hold(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<HoldAnswer>
-  /** Turns a live hold into a posting entry, which has no lease. */
+  /** Turns a live hold into a posting entry, which has no lease. After any other answer the caller releases. */
   posting(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<PostingAnswer>
   commit(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<CommitAnswer>
   release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer>
@@ -62,11 +43,11 @@ export interface HotStore {
   claim(request: ClaimRequest): Promise<ClaimAnswer>
   /** Ends the in-flight claim. `soldUntil`: the fingerprints stay bound as sold until then; null: they are free. */
   unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void>
-  /** Frees the locks and the bound key of a lead that was never stored, where `leadId` still holds them. */
+  /** Frees the locks and the bound key of a lead that was never stored, where `leadId` still holds them. The fingerprints say where the key is kept: give them with it. */
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
-  /** Empties the store's caps and claims, then installs the restoration, and opens under its epoch. */
+  /** Empties the store's caps, then installs the restoration, and opens under its epoch. Claims stay, joined by `sold`: one that came after the ledger was read must not be lost. */
   restore(restoration: Restoration): Promise<void>
   /** True where the store answers, bears the epoch, and is the instance that was restored. */
   warm(): Promise<boolean>

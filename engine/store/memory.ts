@@ -1,0 +1,110 @@
+/** The hot store of a single process: the pure models of caps, claims and rates behind the port. */
+import {
+  Caps,
+  type CommitAnswer,
+  type HoldAnswer,
+  type PlaceGroup,
+  type PostingAnswer,
+  type ReleaseAnswer,
+  type TokenState,
+} from '../../rules/caps.ts'
+import { type ClaimAnswer, type ClaimRequest, Claims, claimTagsOf } from '../../rules/claims.ts'
+import { Buckets } from '../../rules/rates.ts'
+import type { WallMs } from '../../rules/units.ts'
+import type { HotDump, HotStore, Restoration } from './port.ts'
+
+/** Cold until it is restored, as a Redis would be. Every call does its work at once; only its answer is a promise. */
+export class MemoryStore implements HotStore {
+  readonly #runId: string
+  readonly #caps = new Caps()
+  readonly #claims = new Claims()
+  readonly #buckets = new Buckets()
+  readonly #listeners: (() => void)[] = []
+  #epoch = 0
+  #restoredEpoch = 0
+
+  /** `engine`: the name of the process, for `runId`. */
+  constructor(engine: string) {
+    this.#runId = `in-process:${engine}`
+  }
+
+  epoch(): number {
+    return this.#epoch
+  }
+
+  setEpoch(epoch: number): void {
+    this.#epoch = epoch
+  }
+
+  hold(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<HoldAnswer> {
+    const answer = this.#caps.hold(this.#epoch, token, groups, now)
+    return this.#told(answer, answer.code === 'COLD')
+  }
+
+  posting(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<PostingAnswer> {
+    const answer = this.#caps.posting(this.#epoch, token, groups, now)
+    return this.#told(answer, answer === 'COLD')
+  }
+
+  commit(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<CommitAnswer> {
+    const answer = this.#caps.commit(this.#epoch, token, groups, now)
+    return this.#told(answer, answer === 'COLD')
+  }
+
+  release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer> {
+    const answer = this.#caps.release(this.#epoch, token, groups, now)
+    return this.#told(answer, answer === 'COLD')
+  }
+
+  async tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null> {
+    return this.#caps.tokenState(token, groups)
+  }
+
+  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    const answer = this.#claims.claim(this.#epoch, request)
+    return this.#told(answer, answer.code === 'COLD')
+  }
+
+  async unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void> {
+    this.#claims.unclaim(leadId, fingerprints, soldUntil)
+  }
+
+  async breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void> {
+    this.#claims.breakClaim(leadId, fingerprints, idempotency)
+  }
+
+  async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
+    return this.#buckets.take(source, want, perSecond, burst, now)
+  }
+
+  async restore(restoration: Restoration): Promise<void> {
+    this.#caps.restore(restoration)
+    const tags = claimTagsOf(restoration.tags, restoration.sold)
+    this.#claims.restore(restoration.epoch, tags, restoration.sold)
+    this.#epoch = restoration.epoch
+    this.#restoredEpoch = restoration.epoch
+  }
+
+  async warm(): Promise<boolean> {
+    return this.#epoch > 0 && this.#epoch === this.#restoredEpoch
+  }
+
+  async runId(): Promise<string> {
+    return this.#runId
+  }
+
+  onCold(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async dump(): Promise<HotDump> {
+    return { epoch: this.#epoch, ...this.#caps.dump() }
+  }
+
+  async close(): Promise<void> {}
+
+  #told<T>(answer: T, cold: boolean): Promise<T> {
+    if (cold) for (const listener of this.#listeners) listener()
+    return Promise.resolve(answer)
+  }
+}

@@ -1,0 +1,246 @@
+/** The hot store on Redis: one short script for each call and tag. */
+import {
+  type CommitAnswer,
+  type HoldAnswer,
+  LiveTokens,
+  type PlaceGroup,
+  type PostingAnswer,
+  type ReleaseAnswer,
+  type TokenState,
+} from '../../rules/caps.ts'
+import { type ClaimAnswer, type ClaimRequest, claimTag, HINT_MS, LOCK_MS, printTag } from '../../rules/claims.ts'
+import { type WallMs, wallMs } from '../../rules/units.ts'
+import { COLD_REPLY, RedisLink, type RedisOptions, type Reply, type ScriptName } from './link.ts'
+import type { HotDump, HotStore, Restoration } from './port.ts'
+import { restoreRedis } from './restore.ts'
+
+const HELD: HoldAnswer = { code: 'HELD' }
+const GONE: HoldAnswer = { code: 'GONE' }
+const COLD: HoldAnswer & ClaimAnswer = { code: 'COLD' }
+const FRESH: ClaimAnswer = { code: 'FRESH' }
+const STATES: Readonly<Record<string, TokenState>> = { h: 'held', p: 'posting', c: 'committed', r: 'released' }
+
+/** Connects; the store is cold until it is restored, or until it is told the epoch under which it already was. */
+export async function openRedisStore(options: RedisOptions): Promise<RedisStore> {
+  return new RedisStore(await RedisLink.open(options))
+}
+
+export class RedisStore implements HotStore {
+  readonly #link: RedisLink
+  readonly #keys: KeyNames
+  #epochText = '0'
+
+  constructor(link: RedisLink) {
+    this.#link = link
+    this.#keys = new KeyNames(link.prefix)
+  }
+
+  epoch(): number {
+    return this.#link.epoch()
+  }
+
+  setEpoch(epoch: number): void {
+    this.#epochText = String(epoch)
+    this.#link.setEpoch(epoch)
+  }
+
+  async hold(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<HoldAnswer> {
+    for (let i = 0; i < groups.length; i++) {
+      const reply = await this.#holdIn(token, groups[i]!, now)
+      if (reply === 1) continue
+      if (i > 0) await this.release(token, groups.slice(0, i), now)
+      if (typeof reply === 'string') return { code: 'FULL', key: reply }
+      return reply === COLD_REPLY ? COLD : GONE
+    }
+    return HELD
+  }
+
+  async posting(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<PostingAnswer> {
+    const worst = await this.#inEach('posting', token, groups, now)
+    return worst === 1 ? 'POSTING' : worst === COLD_REPLY ? 'COLD' : 'GONE'
+  }
+
+  async commit(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<CommitAnswer> {
+    const worst = await this.#inEach('commit', token, groups, now)
+    return worst === 1 ? 'COMMITTED' : worst === COLD_REPLY ? 'COLD' : 'UNKNOWN'
+  }
+
+  async release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer> {
+    const worst = await this.#inEach('release', token, groups, now)
+    return worst === 1 ? 'RELEASED' : 'COLD'
+  }
+
+  async tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null> {
+    const first = groups[0]
+    if (!first) return null
+    const entry = await this.#link.call((client) => client.hget(this.#keys.of(first.tag)[1], token))
+    return entry ? STATES[entry[0]!]! : null
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    const tag = claimTag(request)
+    if (tag === null) return FRESH
+    const { fingerprints, idempotency, now } = request
+    const asksEpoch = fingerprints.length > 0
+    const args = [String(1 + fingerprints.length + (idempotency === null ? 0 : 1)), this.#keys.claims(tag)]
+    for (const fingerprint of fingerprints) args.push(this.#keys.print(fingerprint))
+    if (idempotency !== null) args.push(this.#keys.hint(tag, idempotency))
+    args.push(asksEpoch ? this.#epochText : '', request.leadId, String(now), String(now + LOCK_MS))
+    args.push(String(fingerprints.length), request.bodyHash, String(now + HINT_MS))
+    const reply = await (asksEpoch ? this.#link.trustedScript('claim', args) : this.#link.script('claim', args))
+    return claimAnswer(reply)
+  }
+
+  async unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void> {
+    if (soldUntil === null) return this.#free(leadId, fingerprints, null, '0')
+    if (fingerprints.length === 0) return
+    const args = [String(fingerprints.length)]
+    for (const fingerprint of fingerprints) args.push(this.#keys.print(fingerprint))
+    for (const _ of fingerprints) args.push(leadId, String(soldUntil))
+    await this.#link.script('sold', args)
+  }
+
+  async breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void> {
+    await this.#free(leadId, fingerprints, idempotency, '1')
+  }
+
+  async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
+    const args = [this.#keys.rate(source), String(want), String(perSecond), String(burst), String(now)]
+    return (await this.#link.script('rate', args)) as number
+  }
+
+  async restore(restoration: Restoration): Promise<void> {
+    await restoreRedis(this.#link, this.#keys, restoration)
+    this.#epochText = String(restoration.epoch)
+  }
+
+  warm(): Promise<boolean> {
+    return this.#link.warm()
+  }
+
+  runId(): Promise<string> {
+    return this.#link.runId()
+  }
+
+  onCold(listener: () => void): void {
+    this.#link.onCold(listener)
+  }
+
+  async dump(): Promise<HotDump> {
+    const counters: Record<string, number> = {}
+    const live = new LiveTokens()
+    for (const tag of await this.#link.call((client) => client.smembers(this.#keys.tags))) {
+      const [caps, tokens] = this.#keys.of(tag)
+      const fields = await this.#link.call((client) => client.hgetall(caps))
+      for (const [key, used] of Object.entries(fields)) {
+        if (key.includes(':') && !key.startsWith('#')) counters[key] = Number(used)
+      }
+      for await (const [token, entry] of this.#entries(tokens)) addLive(live, token, entry)
+    }
+    return { epoch: this.#link.epoch(), counters, tokens: live.list() }
+  }
+
+  close(): Promise<void> {
+    return this.#link.close()
+  }
+
+  #holdIn(token: string, group: PlaceGroup, now: WallMs): Promise<Reply> {
+    let places = ''
+    let limits = ''
+    for (const { key, amount, transient, version, limit, forgetAt } of group.places) {
+      places += ` ${key} ${amount} ${transient ? 1 : 0}`
+      limits += ` ${version} ${limit} ${forgetAt}`
+    }
+    const [caps, tokens, due] = this.#keys.of(group.tag)
+    return this.#link.trustedScript('hold', [caps, tokens, due, this.#epochText, token, String(now), places, limits])
+  }
+
+  /** Runs one script for every group at once. Of several answers the gravest counts: COLD (3), then 2, then 1. */
+  async #inEach(name: ScriptName, token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<number> {
+    const at = String(now)
+    const run = (group: PlaceGroup): Promise<Reply> => {
+      const [caps, tokens, due] = this.#keys.of(group.tag)
+      return this.#link.trustedScript(name, [caps, tokens, due, this.#epochText, token, at])
+    }
+    if (groups.length === 1) return (await run(groups[0]!)) as number
+    return Math.max(1, ...((await Promise.all(groups.map(run))) as number[]))
+  }
+
+  async #free(
+    leadId: string,
+    fingerprints: readonly string[],
+    idempotency: string | null,
+    locksOnly: '0' | '1',
+  ): Promise<void> {
+    const tag = claimTag({ leadId, idempotency, bodyHash: '', fingerprints, now: wallMs(0) })
+    if (tag === null) return
+    const keys = fingerprints.map((fingerprint) => this.#keys.print(fingerprint))
+    if (idempotency !== null) keys.push(this.#keys.hint(tag, idempotency))
+    await this.#link.script('unclaim', [String(keys.length), ...keys, leadId, String(fingerprints.length), locksOnly])
+  }
+
+  async *#entries(hash: string): AsyncGenerator<[string, string]> {
+    let cursor = '0'
+    do {
+      const [next, pairs] = await this.#link.call((client) => client.hscan(hash, cursor, 'COUNT', 1_000))
+      for (let i = 0; i < pairs.length; i += 2) yield [pairs[i]!, pairs[i + 1]!]
+      cursor = next
+    } while (cursor !== '0')
+  }
+}
+
+/** Names of our keys. Everything of one tag carries it as the hash tag, so that a script touches one slot. */
+export class KeyNames {
+  /** Set of the tags that exist. */
+  readonly tags: string
+  readonly #prefix: string
+  readonly #known = new Map<string, readonly [caps: string, tokens: string, due: string]>()
+
+  constructor(prefix: string) {
+    this.#prefix = prefix
+    this.tags = `${prefix}tags`
+  }
+
+  /** The three keys of a caps' tag; rules/lua/places.lua says what is in them. */
+  of(tag: string): readonly [caps: string, tokens: string, due: string] {
+    let keys = this.#known.get(tag)
+    if (!keys) {
+      if (this.#known.size >= 50_000) this.#known.clear()
+      keys = [`${this.#prefix}caps:{${tag}}`, `${this.#prefix}tokens:{${tag}}`, `${this.#prefix}due:{${tag}}`]
+      this.#known.set(tag, keys)
+    }
+    return keys
+  }
+
+  /** The epoch under which a tag's claims are open. */
+  claims(tag: string): string {
+    return `${this.#prefix}claims:{${tag}}`
+  }
+
+  print(fingerprint: string): string {
+    return `${this.#prefix}print:{${printTag(fingerprint)}}${fingerprint.slice(fingerprint.indexOf(':'))}`
+  }
+
+  hint(tag: string, idempotency: string): string {
+    return `${this.#prefix}hint:{${tag}}:${idempotency}`
+  }
+
+  rate(source: string): string {
+    return `${this.#prefix}rate:{r:${source}}`
+  }
+}
+
+function claimAnswer(reply: Reply): ClaimAnswer {
+  if (typeof reply === 'number') return reply === COLD_REPLY ? COLD : FRESH
+  const [code, leadId = '', detail = ''] = reply
+  if (code === 'BOUND') return { code, leadId, bodyHash: detail }
+  if (code === 'TWIN') return { code, leadId, since: wallMs(Number(detail)) }
+  return { code: 'DUPLICATE', leadId }
+}
+
+function addLive(live: LiveTokens, token: string, entry: string): void {
+  const state = STATES[entry[0]!]!
+  if (state !== 'held' && state !== 'posting') return
+  const words = entry.split(' ')
+  for (let i = 1; i + 2 < words.length; i += 3) live.add(token, state, { key: words[i]!, amount: Number(words[i + 1]) })
+}
