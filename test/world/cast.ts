@@ -1,0 +1,106 @@
+/** A story made ready to play: its configuration compiled, its lead read, its seats sorted, its caps filled. */
+import type { Opening } from '../../rules/auction.ts'
+import { placesOf } from '../../rules/calendar.ts'
+import type { PlaceGroup } from '../../rules/caps.ts'
+import { openingOf } from '../../rules/eligibility.ts'
+import { type Lead, parseLead } from '../../rules/lead.ts'
+import type { TraceNames } from '../../rules/trace.ts'
+import { formatMoney, micros, parseMoney, type WallMs, wallMs } from '../../rules/units.ts'
+import type { CapRule, Contract } from '../../rules/version.ts'
+import { compileStory, type Stage } from './config.ts'
+import type { Story, StoryCaps } from './story.ts'
+
+export interface Cast extends Stage {
+  readonly story: Story
+  readonly lead: Lead
+  readonly opensAt: WallMs
+  readonly opening: Opening
+  /** What was sold before the lead came. */
+  readonly sold: readonly PlaceGroup[]
+  /** Every cap of the story, with the name that it has there. */
+  readonly caps: ReadonlyMap<string, CapRule>
+  readonly names: TraceNames
+}
+
+/** What every consumer of these stories has; a story names only what matters to it. */
+const CONSUMER = { first_name: 'Ann', last_name: 'Lee', phone: '512-555-0142', email: 'ann@example.com' }
+const NO_HINTS = { exhausted: () => null, doubts: () => false }
+
+export function castStory(story: Story): Cast {
+  const stage = compileStory(story)
+  const { campaign, source } = stage
+  const opensAt = wallMs(Date.parse(story.clock))
+  const lead = readLead(story, stage, opensAt)
+  const { eligible, excluded } = openingOf(campaign, lead, source, NO_HINTS)
+  const opening = { eligible, excluded, dice: eligible.map((_, seat) => story.dice[seat] ?? 0) }
+  const caps = capsOf(stage)
+  return {
+    ...stage,
+    story,
+    lead,
+    opensAt,
+    opening,
+    sold: soldBefore(story, caps, opensAt),
+    caps,
+    names: {
+      seat: (seat) => campaign.contracts[eligible[seat]!]!.id,
+      tier: (tier) => campaign.tiers[tier]!.name,
+    },
+  }
+}
+
+function readLead(story: Story, { campaign }: Stage, at: WallMs): Lead {
+  const { vertical: _, ...fields } = story.lead
+  const read = parseLead(campaign.vertical, { ...CONSUMER, ...fields }, at)
+  if (!read.ok) throw new Error(`the story's lead is invalid: ${JSON.stringify(read.issues)}`)
+  return read.lead
+}
+
+/** The caps that a sale to this contract would touch. */
+export function capsFor({ source, campaign }: Stage, contract: Contract): readonly CapRule[] {
+  return [...source.caps, ...campaign.caps, ...contract.buyer.caps, ...contract.caps]
+}
+
+function capsOf(stage: Stage): ReadonlyMap<string, CapRule> {
+  const caps = new Map<string, CapRule>()
+  for (const contract of stage.campaign.contracts)
+    for (const rule of capsFor(stage, contract)) {
+      const { scope, owner, kind, window } = rule
+      const whose = scope === 'contract' ? owner : scope === 'buyer' ? `buyer ${owner}` : scope
+      caps.set(`${whose}.${kind === 'spend' ? 'spend.' : ''}${window}`, rule)
+    }
+  return caps
+}
+
+function soldBefore(story: Story, caps: ReadonlyMap<string, CapRule>, at: WallMs): PlaceGroup[] {
+  const groups: PlaceGroup[] = []
+  for (const [name, rule] of caps) {
+    const dot = name.indexOf('.')
+    const whose = name.slice(0, dot)
+    const book: StoryCaps | undefined = rule.scope === 'contract' ? story.contracts[whose]!.caps : story.caps?.[whose]
+    const used = book![name.slice(dot + 1)]![0]
+    const amount = typeof used === 'string' ? parseMoney(used)! : used
+    const buyer = rule.scope === 'contract' ? (story.contracts[rule.owner]!.buyer ?? rule.owner) : rule.owner
+    for (const { tag, places } of placesOf([rule], buyer, micros(0), 1, at))
+      groups.push({ tag, places: places.map((place) => ({ ...place, amount })) })
+  }
+  return groups
+}
+
+/**
+ * What is used of every cap, by the story's names: money as text, leads as numbers. A window that opened after the
+ * lead did has its own name behind (`acme.day 2026-03-03`) and is told where anything is used of it.
+ */
+export function usedCaps(cast: Cast, counters: Readonly<Record<string, number>>): Record<string, number | string> {
+  const used: Record<string, number | string> = {}
+  for (const [name, rule] of cast.caps) {
+    const show = (amount: number) => (rule.kind === 'spend' ? formatMoney(micros(amount)) : amount)
+    const first = placesOf([rule], 'any', micros(0), 1, cast.opensAt)[0]!.places[0]!.key
+    const prefix = `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:`
+    used[name] = show(counters[first] ?? 0)
+    for (const [key, amount] of Object.entries(counters))
+      if (key.startsWith(prefix) && key !== first && amount !== 0)
+        used[`${name} ${key.slice(prefix.length)}`] = show(amount)
+  }
+  return used
+}

@@ -1,0 +1,104 @@
+/** A story's configuration, in the shape of the engine's own file, and the campaign and source compiled from it. */
+import { type Campaign, compileVersion, type Snapshot, type Source } from '../../rules/version.ts'
+import type { Story, StoryCaps, StoryContract } from './story.ts'
+
+export const CAMPAIGN = 'story'
+export const SOURCE = 'teller'
+const ZONE = 'America/Chicago'
+/** A tier that pings nobody: the default of seconds would not fit into a short lead. */
+const NOBODY_IS_PINGED_MS = 10
+
+export interface Stage {
+  readonly snapshot: Snapshot
+  readonly campaign: Campaign
+  readonly source: Source
+}
+
+/** Throws with every fault where the story's configuration has any. */
+export function compileStory(story: Story, version = 1): Stage {
+  const names = Object.keys(story.contracts)
+  if (names.join() !== names.toSorted().join())
+    throw new Error(`contracts stand in another order than their seats: ${names}`)
+  const compiled = compileVersion(configOf(story), version)
+  if (!compiled.ok) throw new Error(compiled.faults.map(({ path, message }) => `${path} ${message}`).join('\n'))
+  const { snapshot } = compiled
+  return { snapshot, campaign: snapshot.campaigns.get(CAMPAIGN)!, source: snapshot.sources.get(SOURCE)! }
+}
+
+export function configOf(story: Story): object {
+  const { terms, caps = {} } = story
+  const buyers = Object.entries(story.contracts).map(([id, contract]) => [
+    contract.buyer ?? id,
+    given({ zone: ZONE, group: contract.group, caps: capsFile(caps[`buyer ${contract.buyer ?? id}`]) }),
+  ])
+  return {
+    sources: {
+      [SOURCE]: given({
+        pseudonym: 'S-1',
+        status: 'active',
+        campaigns: [CAMPAIGN],
+        keys: [],
+        floor: terms.sourceFloor,
+        answer_within_ms: terms.answerWithin,
+        caps: capsFile(caps['source']),
+      }),
+    },
+    campaigns: {
+      [CAMPAIGN]: given({
+        vertical: story.lead.vertical,
+        zone: ZONE,
+        floor: terms.floor,
+        min_margin: terms.minMargin,
+        allow_loss: terms.allowLoss,
+        payout: terms.payout,
+        total_ms: terms.totalMs,
+        plan: story.plan.map(({ tier, strategy, copies, pingMs }) => ({
+          tier,
+          strategy,
+          copies,
+          ping_ms: pingMs ?? NOBODY_IS_PINGED_MS,
+        })),
+        caps: capsFile(caps['campaign']),
+      }),
+    },
+    buyers: Object.fromEntries(buyers),
+    contracts: Object.fromEntries(
+      Object.entries(story.contracts).map(([id, contract]) => [id, contractFile(story, id, contract)]),
+    ),
+  }
+}
+
+function contractFile(story: Story, id: string, contract: StoryContract): object {
+  const url = `http://127.0.0.1/${id}`
+  return given({
+    buyer: contract.buyer ?? id,
+    campaign: CAMPAIGN,
+    tier: contract.tier,
+    status: contract.active === false ? 'paused' : 'active',
+    priority: contract.priority,
+    price: contract.price,
+    price_from: contract.priceFrom,
+    floor: contract.floor,
+    filter: contract.filter,
+    caps: capsFile(contract.caps),
+    post_ms: contract.postMs ?? story.terms.postMs,
+    server_error: contract.serverError,
+    in_doubt: contract.inDoubt,
+    delivery: given({ ping_url: contract.ping && `${url}/ping`, post_url: `${url}/post` }),
+  })
+}
+
+function capsFile(caps: StoryCaps | undefined): object | undefined {
+  if (!caps) return undefined
+  const limits: Record<string, number | string> = {}
+  const spend: Record<string, string> = {}
+  for (const [window, [, limit]] of Object.entries(caps)) {
+    if (window.startsWith('spend.')) spend[window.slice('spend.'.length)] = String(limit)
+    else limits[window] = limit
+  }
+  return given({ ...limits, spend: Object.keys(spend).length > 0 ? spend : undefined })
+}
+
+/** Without the keys that were left out: the file's defaults hold for them. */
+const given = (group: object): object =>
+  Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined))

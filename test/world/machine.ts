@@ -1,0 +1,371 @@
+/** Plays a story through the machine alone: stores answer from memory, buyers by their scripts, time by jumps. */
+
+import type { PostEnd } from '../../buyers/wire.ts'
+import type { ResultRow } from '../../engine/store/port.ts'
+import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
+import { placesOf } from '../../rules/calendar.ts'
+import { Caps, type PlaceGroup } from '../../rules/caps.ts'
+import { type AuctionState, awaitsPing, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
+import { auctionTerms } from '../../rules/terms.ts'
+import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
+import { ms, type WallMs, wallMs } from '../../rules/units.ts'
+import type { Contract } from '../../rules/version.ts'
+import { ScriptedWire } from './buyers.ts'
+import { type Cast, capsFor, castStory, usedCaps } from './cast.ts'
+import { VirtualClock } from './clock.ts'
+import { PaperLedger } from './ledger.ts'
+import type { Story, StoryEnd } from './story.ts'
+
+type Command<K extends AuctionCommand['do']> = Extract<AuctionCommand, { do: K }>
+type Heard = Exclude<AuctionEvent, { on: 'open' }>
+
+export const LEAD_ID = '01940000-0000-7000-8000-000000000001'
+
+/** What a play leaves behind: enough to compare it with its story, to replay it, and to check it. */
+export interface Played extends StoryEnd {
+  readonly cast: Cast
+  readonly terms: AuctionTerms
+  readonly rows: readonly TraceRow[]
+  readonly ends: ReadonlyMap<string, Outcome>
+  readonly answers: readonly Command<'answer'>[]
+  readonly ledger: PaperLedger
+  readonly wire: ScriptedWire
+  /** Every cap's counters with what was sold before. */
+  readonly counters: Readonly<Record<string, number>>
+  readonly decided: AuctionState['decided']
+}
+
+/** Where a test puts a bug: each piece may be replaced. */
+export interface Parts {
+  readonly step?: typeof step
+  readonly caps?: Caps
+  readonly ledger?: PaperLedger
+  readonly wire?: (clock: VirtualClock, story: Story) => ScriptedWire
+}
+
+export function playOnMachine(story: Story, parts: Parts = {}): Played {
+  return new MachinePlay(castStory(story), parts).run()
+}
+
+interface HeldPlaces {
+  readonly token: string
+  readonly groups: readonly PlaceGroup[]
+  readonly heldAt: WallMs
+  readonly epoch: number
+}
+
+class MachinePlay {
+  readonly #cast: Cast
+  readonly #clock: VirtualClock
+  readonly #wire: ScriptedWire
+  readonly #caps: Caps
+  readonly #ledger: PaperLedger
+  readonly #step: typeof step
+  readonly #terms: AuctionTerms
+  readonly #state: AuctionState
+  readonly #rows: TraceRow[] = []
+  readonly #held = new Map<number, HeldPlaces>()
+  readonly #answers: Command<'answer'>[] = []
+  /** Answers of stores that are there at once, in the order they were asked for. */
+  readonly #replies: (() => void)[] = []
+  #isCold = false
+  #over = false
+
+  constructor(cast: Cast, parts: Parts) {
+    const { story, campaign, source } = cast
+    this.#cast = cast
+    this.#clock = new VirtualClock(cast.opensAt)
+    this.#wire = parts.wire?.(this.#clock, story) ?? new ScriptedWire(this.#clock, story)
+    this.#caps = parts.caps ?? new Caps()
+    this.#ledger = parts.ledger ?? new PaperLedger()
+    this.#step = parts.step ?? step
+    this.#terms = auctionTerms(campaign, source)
+    this.#state = newAuction(this.#terms)
+  }
+
+  run(): Played {
+    const { opening, source, story } = this.#cast
+    this.#ledger.received(receivedRow(this.#cast))
+    this.#rebuild()
+    this.#scheduleStores(story.store ?? {})
+    this.#clock.after(source.answerWithinMs, () => this.#hear({ on: 'answerBy', at: this.#now }))
+    this.#obey(this.#step(this.#state, { on: 'open', at: 0, opening }))
+    for (;;) {
+      const reply = this.#replies.shift()
+      if (reply) reply()
+      else if (!this.#clock.goOn()) return this.#played()
+    }
+  }
+
+  #scheduleStores({ cold, rebuiltAt, fencedAt }: NonNullable<Story['store']>): void {
+    const rebuild = () => {
+      this.#ledger.epoch++
+      this.#rebuild()
+    }
+    if (fencedAt !== undefined)
+      this.#clock.at(fencedAt, () => {
+        this.#ledger.fenced = true
+      })
+    if (rebuiltAt !== undefined) this.#clock.at(rebuiltAt, rebuild)
+    if (!cold) return
+    this.#clock.at(cold[0], () => {
+      this.#isCold = true
+      this.#caps.restore({ epoch: 0, committed: [], tokens: [], tags: [] })
+    })
+    if (cold[1] !== null) this.#clock.at(cold[1], rebuild)
+  }
+
+  #rebuild(): void {
+    const { committed, tokens } = this.#ledger.image()
+    const tags = this.#cast.campaign.contracts.flatMap((contract) =>
+      this.#places(contract, 0).map((group) => group.tag),
+    )
+    this.#caps.restore({ epoch: this.#ledger.epoch, committed: [...this.#cast.sold, ...committed], tokens, tags })
+    this.#isCold = false
+  }
+
+  get #now(): number {
+    return this.#clock.mono()
+  }
+
+  #places(contract: Contract, price: number): PlaceGroup[] {
+    return placesOf(capsFor(this.#cast, contract), contract.buyer.id, price as never, 1, this.#clock.wall())
+  }
+
+  #contract(seat: number): Contract {
+    return this.#cast.campaign.contracts[this.#cast.opening.eligible[seat]!]!
+  }
+
+  #hear(event: Heard): void {
+    if (this.#over) return
+    this.#rows.push(eventRow(event))
+    this.#obey(this.#step(this.#state, event))
+    const { abandoned, underWay, recording } = this.#state
+    if (abandoned && underWay === 0 && recording.length === 0) this.#over = true
+  }
+
+  #obey(commands: readonly AuctionCommand[]): void {
+    for (const command of commands) {
+      this.#rows.push(commandRow(command))
+      this.#obeyOne(command)
+    }
+  }
+
+  #obeyOne(command: AuctionCommand): void {
+    switch (command.do) {
+      case 'ping':
+        return this.#ping(command)
+      case 'hold':
+        return this.#hold(command)
+      case 'intent':
+        return this.#intent(command)
+      case 'post':
+        return this.#post(command)
+      case 'commit':
+      case 'release':
+        return this.#settleHold(command)
+      case 'result':
+        return this.#result(command)
+      case 'answer':
+        this.#answers.push(command)
+        return
+      case 'settle':
+        this.#over = true
+        return
+      default:
+        command satisfies never
+    }
+  }
+
+  #reply(after: number | undefined, reply: () => void): void {
+    if (after) this.#clock.after(ms(after), reply)
+    else this.#replies.push(reply)
+  }
+
+  #ping({ seats, deadlineAt, tier }: Command<'ping'>): void {
+    this.#clock.at(deadlineAt, () => {
+      if (seats.some((seat) => awaitsPing(this.#state, seat))) this.#hear({ on: 'deadline', at: this.#now, tier })
+    })
+    for (const seat of seats)
+      this.#wire.ping(this.#contract(seat), wireLead(this.#cast), (said) => {
+        const at = this.#now
+        if (!pingCounts(this.#state, seat, at))
+          this.#hear({ on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
+        else if (said.kind === 'bid')
+          this.#hear({ on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
+        else this.#hear({ on: 'noBid', at, seat, reason: said.reason })
+      })
+  }
+
+  #hold({ seat, attempt, price }: Command<'hold'>): void {
+    const contract = this.#contract(seat)
+    const groups = this.#places(contract, price)
+    const token = `${LEAD_ID}:${contract.id}:1.${attempt}`
+    const ask = () => {
+      const { epoch } = this.#ledger
+      this.#held.set(seat, { token, groups, heldAt: this.#clock.wall(), epoch })
+      const said = this.#caps.hold(epoch, token, groups, this.#clock.wall())
+      const warmAt = this.#cast.story.store?.cold?.[1]
+      if (said.code === 'COLD' && this.#isCold && warmAt) this.#clock.at(warmAt, ask)
+      else
+        this.#reply(this.#slow(contract).hold, () => {
+          const at = this.#now
+          if (said.code === 'HELD') this.#hear({ on: 'held', at, seat })
+          else if (said.code === 'FULL') this.#hear({ on: 'full', at, seat, window: said.key.split(':')[2]! })
+          else this.#hear({ on: 'cold', at, seat })
+        })
+    }
+    ask()
+  }
+
+  #slow(contract: Contract): { readonly hold?: number; readonly intent?: number } {
+    return this.#cast.story.store?.slow?.[contract.id] ?? {}
+  }
+
+  #intent(command: Command<'intent'>): void {
+    const { seat, attempt, copy, price, payout } = command
+    const contract = this.#contract(seat)
+    const { token, groups, heldAt, epoch } = this.#held.get(seat)!
+    const posting =
+      groups.length === 0 ? 'POSTING' : this.#caps.posting(this.#ledger.epoch, token, groups, this.#clock.wall())
+    const row = {
+      leadId: LEAD_ID,
+      term: 1,
+      contract: contract.id,
+      buyer: contract.buyer.id,
+      copy,
+      attempt,
+      price,
+      payout,
+      heldAt,
+      postBy: wallMs(this.#cast.opensAt + command.postBy),
+      postMs: contract.postMs,
+      inDoubt: contract.inDoubt,
+      groups,
+      epoch,
+    }
+    const intended = this.#ledger.intent(row, this.#resultRows(command.results))
+    this.#reply(this.#slow(contract).intent, () => {
+      const at = this.#now
+      if (intended === 'STALE') this.#hear({ on: 'stale', at, seat })
+      else if (intended !== 'INTENDED') this.#hear({ on: 'fenced', at, seat })
+      else if (posting === 'POSTING') this.#hear({ on: 'intended', at, seat })
+      else this.#hear({ on: 'gone', at, seat })
+    })
+  }
+
+  #post({ seat, price, postBy, buyerReference }: Command<'post'>): void {
+    const contract = this.#contract(seat)
+    const facts = {
+      price,
+      buyerReference,
+      idempotencyKey: `${LEAD_ID}:${contract.id}`,
+      at: this.#clock.wall(),
+      traceparent: '',
+    }
+    const ended = (end: PostEnd) => this.#hear(postEvent(end, this.#now, seat))
+    this.#wire.post(contract, wireLead(this.#cast), facts, ms(postBy), ended, () => {})
+  }
+
+  #settleHold(command: Command<'commit' | 'release'>): void {
+    const { token, groups } = this.#held.get(command.seat)!
+    this.#caps[command.do](this.#ledger.epoch, token, groups, this.#clock.wall())
+  }
+
+  #result({ results, status }: Command<'result'>): void {
+    const { campaign, source } = this.#cast
+    const final = status && {
+      status,
+      payout: this.#state.payout,
+      copies: this.#state.accepted.length,
+      reasons: status === 'unsold' ? ['no_buyer'] : [],
+      redirectUrl: this.#state.redirectUrl,
+      trace: '',
+      soldUntil: null,
+      outcomes: {},
+    }
+    this.#ledger.result({
+      leadId: LEAD_ID,
+      term: 1,
+      campaign: campaign.id,
+      source: source.id,
+      test: false,
+      currency: campaign.currency,
+      results: this.#resultRows(results),
+      final,
+    })
+    this.#reply(0, () => {
+      this.#hear({ on: 'durable', at: this.#now })
+      if (status === 'pending') this.#over = true
+    })
+  }
+
+  #resultRows(results: Command<'result'>['results']): ResultRow[] {
+    return results.map((one) => {
+      const contract = this.#contract(one.seat)
+      return { ...one, contract: contract.id, buyer: contract.buyer.id }
+    })
+  }
+
+  #played(): Played {
+    const { counters } = this.#caps.dump()
+    const ends = endsOf(this.#state)
+    return {
+      cast: this.#cast,
+      terms: this.#terms,
+      rows: this.#rows,
+      ends,
+      answers: this.#answers,
+      ledger: this.#ledger,
+      wire: this.#wire,
+      counters,
+      decided: this.#state.decided,
+      trace: traceLines(this.#rows, this.#cast.names),
+      outcomes: Object.fromEntries(
+        [...ends].sort(byName).map(([contract, outcome]) => [contract, outcomeWords(outcome)]),
+      ),
+      caps: usedCaps(this.#cast, counters),
+    }
+  }
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+/** Every seat's outcome; of a lead that another engine took over, those that are known. */
+export function endsOf(state: AuctionState): ReadonlyMap<string, Outcome> {
+  if (state.decided) return outcomes(state)
+  return new Map(state.seats.flatMap((seat) => (seat.outcome ? [[seat.terms.contract, seat.outcome]] : [])))
+}
+
+export function postEvent(end: PostEnd, at: number, seat: number): Heard {
+  if (end.kind !== 'accepted') return { on: end.kind, at, seat, reason: end.reason }
+  const { price, buyerReference, redirectUrl } = end
+  return { on: 'accepted', at, seat, price, buyerReference, redirectUrl }
+}
+
+export const wireLead = ({ campaign, source, lead }: Cast) => ({
+  id: LEAD_ID,
+  campaign: campaign.id,
+  sourcePseudonym: source.pseudonym,
+  lead,
+  fragments: new Map<string, string>(),
+  test: false,
+})
+
+export const receivedRow = ({ campaign, source, opensAt }: Cast, leadId = LEAD_ID) => ({
+  leadId,
+  campaign: campaign.id,
+  source: source.id,
+  version: 1,
+  mode: 'sync' as const,
+  test: false,
+  receivedAt: opensAt,
+  leadRef: null,
+  idempotency: null,
+  fingerprints: [],
+  boundForMs: 0,
+  currency: campaign.currency,
+  sealed: '',
+  wrappedKey: '',
+  keyVersion: 1,
+})

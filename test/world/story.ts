@@ -1,0 +1,124 @@
+/** The form of a story: one lead's auction as a person writes it down, with scripted buyers and what must come of it. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/**
+ * What a buyer does with a ping. `after` counts from the ping, in milliseconds; a wire fault without `after` is there at
+ * once. `silent` never answers. A `status` comes with `body`, or an empty one.
+ */
+export type PingScript =
+  | 'silent'
+  | WireFault
+  | { readonly after: number; readonly bid: string; readonly reference?: string }
+  | { readonly after: number; readonly noBid: string }
+  | { readonly after: number; readonly status: number; readonly body?: string }
+  | { readonly after: number; readonly fault: WireFault }
+
+/**
+ * What a buyer does with a post. An answer after the contract's `postMs` is late: the post is in doubt by then.
+ * `accept` is the buyer's own reference; `price` what its acceptance names.
+ */
+export type PostScript =
+  | 'silent'
+  | WireFault
+  | { readonly after: number; readonly accept: string; readonly price?: string; readonly redirect?: string }
+  | { readonly after: number; readonly reject: string }
+  /** `whole: false`: the reply ended with the connection, so nothing proves that it was whole. */
+  | { readonly after: number; readonly status: number; readonly body?: string; readonly whole?: boolean }
+  | { readonly after: number; readonly fault: WireFault }
+
+/** The first four leave no byte behind; of the last two nobody knows what the buyer read. */
+export type WireFault = 'dns' | 'connect' | 'tls' | 'guard' | 'reset' | 'truncated'
+
+/** What is used, and the limit. Windows count leads; behind `spend.` stands money as text. */
+export type StoryCaps = Readonly<Record<string, readonly [number, number] | readonly [string, string]>>
+
+export interface StoryContract {
+  readonly tier?: string
+  readonly priority?: number
+  /** The contract's id where it is left out: a buyer for each contract. */
+  readonly buyer?: string
+  /** Buyers of one group never get two copies. */
+  readonly group?: string
+  readonly price?: string
+  readonly priceFrom?: 'contract' | 'reply'
+  readonly floor?: string
+  readonly filter?: unknown
+  readonly postMs?: number
+  /** What becomes of a post that nobody answers. */
+  readonly inDoubt?: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
+  readonly serverError?: 'in_doubt' | 'rejected'
+  readonly active?: boolean
+  readonly caps?: StoryCaps
+  /** The contract is pinged where this is present. */
+  readonly ping?: PingScript
+  readonly post?: PostScript
+}
+
+/** How the stores behave. Times are milliseconds since the lead opened. */
+export interface StoryStore {
+  /** How long the store's answers to one contract's steps take. */
+  readonly slow?: Readonly<Record<string, { readonly hold?: number; readonly intent?: number }>>
+  /** The hot store loses its memory at the first moment, and has it again at the second (null: not while this lead lives). */
+  readonly cold?: readonly [number, number | null]
+  /** The hot store is rebuilt from the ledger under a new epoch. */
+  readonly rebuiltAt?: number
+  /** Another engine takes this one for dead. */
+  readonly fencedAt?: number
+}
+
+export interface Story {
+  /** One sentence: what happens, and why it is right. */
+  readonly why: string
+  /** Wall time at which the lead opens. */
+  readonly clock: string
+  /** Drawn at open, one for each seat that takes part, in contract order; 0 where the list ends. */
+  readonly dice: readonly number[]
+  readonly lead: Readonly<Record<string, string>> & { readonly vertical: string }
+  readonly plan: readonly {
+    readonly tier: string
+    readonly strategy: 'auction' | 'waterfall'
+    readonly copies: number
+    readonly pingMs?: number
+  }[]
+  readonly terms: {
+    readonly floor?: string
+    readonly sourceFloor?: string
+    readonly minMargin?: string
+    readonly allowLoss?: boolean
+    readonly postMs?: number
+    readonly totalMs?: number
+    readonly answerWithin?: number
+    readonly payout: { readonly share: number } | { readonly fixed: string }
+  }
+  /** In the order of their names: it is the order of the seats. */
+  readonly contracts: Readonly<Record<string, StoryContract>>
+  /** Caps of others than contracts: `source`, `campaign`, `buyer acme`. */
+  readonly caps?: Readonly<Record<string, StoryCaps>>
+  readonly store?: StoryStore
+  readonly expect: StoryEnd
+}
+
+export interface StoryEnd {
+  readonly trace: readonly string[]
+  /** By contract; seats that nobody decided about are left out where another engine took the lead over. */
+  readonly outcomes: Readonly<Record<string, string>>
+  /** Used places afterwards: `acme.day`, `acme.spend.day`, `source.hour`, `buyer acme.day`. */
+  readonly caps: Readonly<Record<string, number | string>>
+}
+
+export interface NamedStory {
+  readonly name: string
+  readonly story: Story
+}
+
+/** Every story of a folder of `test/golden/`, by name. */
+export function readStories(folder: string): readonly NamedStory[] {
+  const home = new URL(`../golden/${folder}/`, import.meta.url)
+  return readdirSync(home)
+    .filter((file) => file.endsWith('.json'))
+    .sort()
+    .map((file) => ({
+      name: file.slice(0, -'.json'.length),
+      story: JSON.parse(readFileSync(new URL(file, home), 'utf8')) as Story,
+    }))
+}
