@@ -27,3 +27,6 @@ function canonical(field: string, normal: string): string {
 function mailboxOf(email: string): string {
   return validator.normalizeEmail(email) || email
 }
+
+/** The text whose hash binds an idempotency key to its lead. Keys of two sources never meet: a source's id has no colon. */
+export const idempotencyText = (source: string, key: string): string => `key:${source}:${key}`

@@ -56,13 +56,13 @@ const PHONE = field('phone', 'phone', 'Phone', '512-234-0199', {
 })
 const EMAIL = field('email', 'email', 'Email', 'jane@example.com', { ...REQUIRED, aliases: ['email_address', 'mail'] })
 const ADDRESS = field('address', 'street', 'Street address', '1100 Congress Ave', {
-  aliases: ['address1', 'address_1', 'street', 'street_address'],
+  aliases: ['address1', 'street', 'street_address'],
 })
 const CITY = field('city', 'city', 'City', 'Austin', { aliases: ['town'] })
 const STATE = field('state', 'state', 'State', 'TX', { ...BOTH, aliases: ['state_code'] })
-const ZIP = field('zip', 'zip', 'ZIP code', '78701', { ...BOTH, aliases: ['zipcode', 'zip_code', 'postal_code'] })
+const ZIP = field('zip', 'zip', 'ZIP code', '78701', { ...BOTH, aliases: ['zip_code', 'postal_code'] })
 const DOB = field('dob', 'dob', 'Date of birth', '1980-03-02', {
-  aliases: ['date_of_birth', 'birth_date', 'birthdate', 'birthday'],
+  aliases: ['date_of_birth', 'birth_date', 'birthday'],
 })
 
 const CONSENT: readonly VerticalField[] = [
@@ -73,12 +73,12 @@ const CONSENT: readonly VerticalField[] = [
     `https://cert.trustedform.com/${'0a1b'.repeat(10)}`,
     {
       ...PING,
-      aliases: ['xxtrustedformcerturl', 'trustedform_url', 'trusted_form_cert_url', 'trustedform'],
+      aliases: ['xxtrustedformcerturl', 'trustedform_url', 'trustedform'],
     },
   ),
   field('jornaya_leadid', 'jornaya', 'Jornaya LeadiD', '01234567-89AB-CDEF-0123-456789ABCDEF', {
     ...PING,
-    aliases: ['leadid_token', 'universal_leadid', 'jornaya_lead_id', 'jornaya_id'],
+    aliases: ['leadid_token', 'universal_leadid', 'jornaya_id'],
   }),
   field('tcpa_consent', 'boolean', 'Consent to be called', 'yes', { ...PING, aliases: ['tcpa', 'tcpa_opt_in'] }),
   field('tcpa_text', 'consent_text', 'Wording of the consent', 'By pressing Get quotes I agree to be called.', {
@@ -220,7 +220,7 @@ const SOLAR: Vertical = {
 const vehicle = (n: number, required: boolean): readonly VerticalField[] => {
   const first = n === 1
   const named = (part: string) => (first ? `vehicle_${part}` : `vehicle${n}_${part}`)
-  const also = (part: string) => (first ? [`vehicle1_${part}`, part] : [`vehicle_${n}_${part}`])
+  const also = (part: string) => (first ? [`vehicle1_${part}`, part] : [])
   const need = { ping: true, required }
   return [
     field(named('year'), 'year', `Year of vehicle ${n}`, '2019', { ...need, aliases: also('year'), max: 2100 }),
@@ -274,7 +274,7 @@ const AUTO_INSURANCE: Vertical = {
       options: ['single', 'married', 'divorced', 'widowed', 'separated', 'domestic_partner'],
       aliases: ['marital'],
     }),
-    field('sr22', 'boolean', 'Needs an SR-22', 'no', { ...PING, aliases: ['needs_sr22', 'sr_22'] }),
+    field('sr22', 'boolean', 'Needs an SR-22', 'no', { ...PING, aliases: ['needs_sr22'] }),
     field('incidents', 'integer', 'Accidents, tickets and claims in three years', '0', {
       ...PING,
       min: 0,
