@@ -1,6 +1,6 @@
 /** Reads a flat XML document: the root's children are the fields, whatever the root is called. */
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
-import { checkName, type Fields, MAX_DEPTH, nestedText, Unreadable } from './bounds.ts'
+import { checkName, type Fields, MAX_DEPTH, MAX_FIELDS, nestedText, Unreadable } from './bounds.ts'
 
 const TEXT = '#text'
 const CDATA = '#cdata'
@@ -20,6 +20,9 @@ const PARSER = new XMLParser({
   maxNestedTags: MAX_DEPTH,
 })
 
+/** Tags, comments and CDATA sections together: enough for every field to be an open and a close tag, twice over. */
+const MAX_MARKS = 4 * MAX_FIELDS
+
 /** One key each: the element's name, `#text` or `#cdata`. */
 type Node = Readonly<Record<string, readonly Node[] | string>>
 
@@ -37,6 +40,7 @@ export function readXml(text: string): Fields {
 
 function rootOf(text: string): readonly Node[] {
   if (/<!(?:DOCTYPE|ENTITY)/i.test(text)) throw new Unreadable('XML with a DOCTYPE is not read.')
+  if (text.split('<', MAX_MARKS + 2).length > MAX_MARKS + 1) throw new Unreadable('The body has too many XML tags.')
   const valid = XMLValidator.validate(text)
   if (valid !== true)
     throw new Unreadable(`The body is not valid XML (line ${valid.err.line}, column ${valid.err.col}).`)
