@@ -1,7 +1,7 @@
 /** Where a buyer's host may lie: literals in every spelling, resolved names, and the address that a socket ended up at. */
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ConnectFailure, createGuard, type GuardOptions, type LookupAll } from '../buyers/guard.ts'
+import { ConnectFailure, createGuard, type Guard, type GuardOptions, type LookupAll } from '../buyers/guard.ts'
 import { createBuyersWire } from '../buyers/wire.ts'
 import { contractAt, HandClock, LOOPBACK, pingOf, postOf } from './buyers-kit.ts'
 
@@ -178,6 +178,19 @@ describe('a name', () => {
       })
     expect(await connect()).toBe('connected')
     expect(await connect()).toBe('guard')
+  })
+
+  it('is checked once more where the socket ended up, before a byte is sent', async () => {
+    const guard: Guard = guardOf({
+      allowedCidrs: LOOPBACK,
+      lookup: (host, options, found) => {
+        resolvesTo('127.0.0.1')(host, options, found)
+        guard.allow([])
+      },
+    })
+    const target = { hostname: 'buyer.example', host: 'buyer.example', protocol: 'http:', port: String(port) }
+    const failure = await new Promise((resolve) => guard.connect(target, (...ended) => resolve(ended[0])))
+    expect(failure).toMatchObject({ reason: 'guard', message: expect.stringContaining('127.0.0.1') })
   })
 
   it('without an address fails as dns', async () => {

@@ -155,6 +155,7 @@ describe('the time of a post', () => {
   it('post_by: a post does not leave after it, and may leave at it', async () => {
     const now = clock.mono()
     expect(await postOf(wire, contractAt(mock.url), now - 1).end).toEqual(notSent('post_by'))
+    expect(wire.stats().posts.origins).toBe(0)
     expect(await postOf(wire, contractAt(mock.url), now).end).toEqual(accepted)
     expect(mock.counts.post).toBe(1)
   })
