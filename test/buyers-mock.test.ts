@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { type BuyerConfig, type MockBuyers, startMockBuyers } from '../bench/mock-buyer.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { contractAt, factsOf, HandClock, LOOPBACK, pingOf, postOf } from './buyers-kit.ts'
@@ -18,6 +18,8 @@ afterEach(async () => {
   wire = null
   mock = null
 })
+
+afterAll(() => fs.rmSync(folder, { recursive: true }))
 
 async function start(buyers: Readonly<Record<string, BuyerConfig>>, record?: string, seed = 1): Promise<MockBuyers> {
   mock = await startMockBuyers({ buyers, seed, ...(record ? { record } : {}) })
