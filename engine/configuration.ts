@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type FSWatcher, watch } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { compileVersion, type Fault, type Snapshot } from '../rules/version.ts'
 import { type Parsed, parseConfiguration } from './configuration-text.ts'
@@ -76,8 +77,11 @@ export function watchConfiguration(options: WatchOptions): ConfigurationWatch {
   const read = async (asked: boolean): Promise<void> => {
     if (closed) return
     const text = await readText(options)
-    const seen = typeof text === 'string' ? hashOf(text) : text.message
+    const seen = hashOf(text)
     if (seen === lastRead && !asked) return
+    // Half a file can be a good file that lacks its second half: a change is believed once it holds still.
+    await pause(asked ? 0 : SETTLE_MS)
+    if (!asked && hashOf(await readText(options)) !== seen) return readSoon(SETTLE_MS, false)
     lastRead = seen
     const reload = await reloadFrom(options, text, current)
     if (closed) return
@@ -189,4 +193,5 @@ async function watchFolders(path: string, changed: () => void): Promise<readonly
   return watchers
 }
 
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+const hashOf = (text: string | Fault): string =>
+  typeof text === 'string' ? createHash('sha256').update(text).digest('hex') : text.message

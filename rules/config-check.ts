@@ -13,9 +13,8 @@ import {
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
 import type { Filter } from './filter.ts'
-import { suggest } from './nearest.ts'
 import { PPM_PER_WHOLE, parseMoney } from './units.ts'
-import type { Vertical } from './verticals.ts'
+import { TRACKING_FIELDS, type Vertical } from './verticals.ts'
 
 /** SHA-256 of `demo` and `demo-admin`: everybody knows these keys. */
 const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
@@ -31,6 +30,8 @@ export interface Check {
   readonly filters: Map<string, Filter>
   readonly broken: (path: string) => boolean
   readonly fault: (path: string, message: string) => void
+  /** What to say beside an unknown name: the nearest known one. Falls silent after some hundred, which cost too much. */
+  readonly hint: (word: string, known: () => Iterable<string>) => string
   /** What is allowed and yet surely not meant. */
   readonly warn: (path: string, message: string) => void
 }
@@ -40,14 +41,15 @@ export const idsOf = (group: object | undefined): string[] => Object.keys(group 
 /** Faults a reference to an id that the group does not have. Ids whose entry has faults of its own do exist. */
 export function checkReference(check: Check, path: string, what: string, id: string, group: object | undefined): void {
   if (group === undefined || Object.hasOwn(group, id)) return
-  check.fault(path, `there is no ${what} "${id}".${suggest(id, Object.keys(group))}`)
+  check.fault(path, `there is no ${what} "${id}".${check.hint(id, () => Object.keys(group))}`)
 }
 
 export function checkHouse(check: Check): void {
   const { draft } = check
   if (draft.currency !== undefined) checkCurrency(check, 'currency', draft.currency)
   for (const id of idsOf(draft.campaigns)) checkCampaign(check, id, draft.campaigns![id] ?? {})
-  for (const id of idsOf(draft.buyers)) checkBuyer(check, id, draft.buyers![id] ?? {})
+  const currencies = currenciesByBuyer(draft)
+  for (const id of idsOf(draft.buyers)) checkBuyer(check, id, draft.buyers![id] ?? {}, currencies.get(id) ?? new Set())
   const pseudonyms = new Map<string, string>()
   for (const id of idsOf(draft.sources)) checkSource(check, id, draft.sources![id] ?? {}, pseudonyms)
   checkKeys(check)
@@ -62,7 +64,7 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
   const path = `campaigns.${id}`
   const vertical = campaign.vertical === undefined ? undefined : check.verticals.get(campaign.vertical)
   if (campaign.vertical !== undefined && !vertical) {
-    const hint = suggest(campaign.vertical, check.verticals.keys())
+    const hint = check.hint(campaign.vertical, () => check.verticals.keys())
     check.fault(`${path}.vertical`, `there is no vertical "${campaign.vertical}".${hint}`)
   }
   checkZone(check, `${path}.zone`, campaign.zone)
@@ -74,7 +76,11 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
     check.fault(`${path}.min_margin`, 'the source earns the whole price, so no margin can be left: lower payout.share.')
   }
   campaign.duplicates?.fields?.forEach((field, at) => {
-    if (field !== undefined && vertical) checkField(check, `${path}.duplicates.fields[${at}]`, field, vertical)
+    if (field === undefined || !vertical) return
+    const here = `${path}.duplicates.fields[${at}]`
+    if (TRACKING_FIELDS.has(field))
+      check.fault(here, `"${field}" is what the source tracks for itself: name the lead's.`)
+    else checkField(check, here, field, vertical)
   })
   checkPlan(check, path, campaign)
 }
@@ -96,19 +102,22 @@ function checkPlan(check: Check, path: string, campaign: Draft<CampaignFile>): v
   })
 }
 
-function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>): void {
+function currenciesByBuyer(draft: Draft<ConfigFile>): ReadonlyMap<string, ReadonlySet<string>> {
+  const byBuyer = new Map<string, Set<string>>()
+  for (const contract of Object.values(draft.contracts ?? {})) {
+    if (contract?.buyer === undefined || !draft.campaigns?.[contract.campaign ?? '']) continue
+    const currencies = byBuyer.get(contract.buyer) ?? new Set()
+    byBuyer.set(contract.buyer, currencies.add(currencyOf(draft, contract.campaign!)))
+  }
+  return byBuyer
+}
+
+function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>, currencies: ReadonlySet<string>): void {
   checkZone(check, `buyers.${id}.zone`, buyer.zone)
   const namesake = buyer.group === undefined || buyer.group === id ? undefined : check.draft.buyers?.[buyer.group]
   if (namesake?.group !== undefined && namesake.group !== buyer.group) {
     const message = `"${buyer.group}" is also a buyer, and that buyer is in group "${namesake.group}": put both in one group, or name this group otherwise.`
     check.fault(`buyers.${id}.group`, message)
-  }
-  const currencies = new Set<string>()
-  for (const contract of Object.values(check.draft.contracts ?? {})) {
-    const campaign = contract?.campaign
-    if (contract?.buyer === id && campaign !== undefined && check.draft.campaigns?.[campaign]) {
-      currencies.add(currencyOf(check.draft, campaign))
-    }
   }
   checkSpend(check, `buyers.${id}.caps`, buyer.caps, currencies)
 }
@@ -195,15 +204,22 @@ export function sourceZone(file: Draft<ConfigFile>, source: Draft<SourceFile>): 
 
 function checkCurrency(check: Check, path: string, code: string): void {
   if (currencyDigits(code) === null) {
-    check.fault(path, `there is no currency "${code}".${suggest(code, ['USD', 'CAD', 'EUR', 'GBP', 'AUD'])}`)
+    check.fault(path, `there is no currency "${code}".${check.hint(code, () => ['USD', 'CAD', 'EUR', 'GBP', 'AUD'])}`)
   }
 }
+
+/** Asking whether a zone exists costs a tenth of a millisecond. */
+const KNOWN_ZONES = new Set<string>()
 
 /** Abbreviations such as EST are fixed offsets that know no summer: only Area/City and UTC are taken. */
 function checkZone(check: Check, path: string, zone: string | undefined): void {
   if (zone === undefined || zone === 'UTC') return
-  if (/^[A-Za-z_]+\//.test(zone) && IANAZone.isValidZone(zone)) return
-  const hint = suggest(zone, Intl.supportedValuesOf('timeZone')).replace(/ Known here.*/, '')
+  if (KNOWN_ZONES.has(zone)) return
+  if (/^[A-Za-z_]+\//.test(zone) && IANAZone.isValidZone(zone)) {
+    KNOWN_ZONES.add(zone)
+    return
+  }
+  const hint = check.hint(zone, () => Intl.supportedValuesOf('timeZone')).replace(/ Known here.*/, '')
   check.fault(path, `"${zone}" is no IANA time zone: write it as America/Chicago, or UTC.${hint}`)
 }
 
@@ -222,7 +238,12 @@ function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | und
   }
 }
 
-function checkSpend(check: Check, path: string, caps: Draft<CapsFile> | undefined, currencies: Set<string>): void {
+function checkSpend(
+  check: Check,
+  path: string,
+  caps: Draft<CapsFile> | undefined,
+  currencies: ReadonlySet<string>,
+): void {
   if (caps?.spend === undefined || currencies.size < 2) return
   const mixed = [...currencies].sort().join(' and ')
   check.fault(`${path}.spend`, `adds up ${mixed}: cap spending on each contract instead, where there is one currency.`)
@@ -231,12 +252,14 @@ function checkSpend(check: Check, path: string, caps: Draft<CapsFile> | undefine
 /** Faults a field that the vertical does not have; names the canonical one where an alias was written. */
 export function checkField(check: Check, path: string, name: string, vertical: Vertical): void {
   if (vertical.fields.some((field) => field.name === name)) return
-  const canonical = vertical.fields.find((field) => field.aliases.includes(name))?.name
+  const folded = foldName(name)
+  const canonical = vertical.fields.find((field) =>
+    [field.name, ...field.aliases].some((one) => foldName(one) === folded),
+  )?.name
   const hint = canonical
     ? ` Did you mean "${canonical}"?`
-    : suggest(
-        name,
-        vertical.fields.map((field) => field.name),
-      )
+    : check.hint(name, () => vertical.fields.map((field) => field.name))
   check.fault(path, `the vertical ${vertical.id} has no field "${name}".${hint}`)
 }
+
+const foldName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')

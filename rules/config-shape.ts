@@ -49,7 +49,7 @@ export function checkShape(copy: unknown): Shaped {
   return {
     faults: [...found].map(([path, message]) => ({ path, message })),
     draft: (isGroup ? copy : {}) as Draft<ConfigFile>,
-    broken: (path) => brokenAt(found, path),
+    broken: brokenPaths([...found.keys()]),
   }
 }
 
@@ -141,10 +141,16 @@ function showPath(keys: readonly string[], root: unknown): string {
   return shown === '' ? '(file)' : shown
 }
 
-function brokenAt(found: ReadonlyMap<string, string>, path: string): boolean {
-  for (const fault of found.keys()) {
-    if (fault === path || (fault.startsWith(path) && '.['.includes(fault[path.length]!))) return true
-    if (path.startsWith(fault) && '.['.includes(path[fault.length]!)) return true
-  }
-  return false
+/** A path is broken where it, a part of it or something it is part of has a fault. */
+function brokenPaths(faulty: readonly string[]): (path: string) => boolean {
+  const exact = new Set(faulty)
+  const above = new Set(faulty.flatMap(partsOf))
+  return (path) => above.has(path) || exact.has(path) || partsOf(path).some((part) => exact.has(part))
+}
+
+/** `a.b[0].c` -> `a`, `a.b`, `a.b[0]`. */
+function partsOf(path: string): string[] {
+  const parts: string[] = []
+  for (let at = 1; at < path.length; at++) if (path[at] === '.' || path[at] === '[') parts.push(path.slice(0, at))
+  return parts
 }

@@ -3,7 +3,6 @@ import { type Check, checkField, checkReference, idsOf } from './config-check.ts
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
 import { compileFilter } from './filter.ts'
 import { effectiveFloor } from './money.ts'
-import { suggest } from './nearest.ts'
 import { type Micros, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 import type { Vertical } from './verticals.ts'
 
@@ -82,7 +81,7 @@ function checkTier(check: Check, path: string, contract: Draft<ContractFile>, ca
   const tiers = campaign.plan.flatMap((tier) => tier?.tier ?? [])
   if (contract.tier !== undefined && !tiers.includes(contract.tier)) {
     const message = `the plan of campaign "${contract.campaign}" has no tier "${contract.tier}".`
-    check.fault(`${path}.tier`, message + suggest(contract.tier, tiers))
+    check.fault(`${path}.tier`, message + check.hint(contract.tier, () => tiers))
   }
   if (contract.tier === undefined && tiers.length > 1 && !check.broken(`${path}.tier`)) {
     check.fault(`${path}.tier`, `is missing: the plan has several tiers, so name one of ${tiers.join(', ')}.`)

@@ -5,6 +5,7 @@ import type { ConfigFile } from './config-schema.ts'
 import { checkShape } from './config-shape.ts'
 import { checkContracts } from './contract-check.ts'
 import type { Filter } from './filter.ts'
+import { suggest } from './nearest.ts'
 import { buildSnapshot } from './snapshot.ts'
 import type { Micros, Ms, Ppm } from './units.ts'
 import { VERTICALS, type Vertical } from './verticals.ts'
@@ -172,11 +173,26 @@ export function compileVersion(config: unknown, version: number): Compiled {
   }
   const filters = new Map<string, Filter>()
   const { draft, broken } = shaped
-  const check: Check = { draft, verticals: VERTICALS, filters, broken, fault: addTo(faults), warn: addTo(warnings) }
+  const check: Check = {
+    draft,
+    verticals: VERTICALS,
+    filters,
+    broken,
+    fault: addTo(faults),
+    warn: addTo(warnings),
+    hint: hints(),
+  }
   for (const fault of shaped.faults) check.fault(fault.path, fault.message)
   checkHouse(check)
   checkContracts(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
   const snapshot = buildSnapshot(draft as ConfigFile, filters, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }
+}
+
+const MAX_HINTS = 200
+
+function hints(): Check['hint'] {
+  let given = 0
+  return (word, known) => (++given > MAX_HINTS ? '' : suggest(word, known()))
 }
