@@ -1,5 +1,6 @@
 /** The environment: every setting of the engine in one table, read once, with every fault at once. */
 import { suggest } from '../rules/nearest.ts'
+import { type MasterKeys, readMasterKeys } from './seal.ts'
 
 type Reading<T> = { readonly value: T } | { readonly fault: string }
 
@@ -172,21 +173,18 @@ function word<W extends string>(name: string, words: readonly W[], absent: W, he
   return { name, type: words.join(', '), default: absent, help, secret: false, absent, read }
 }
 
-/** `<base64>` is version 1; `2:<base64>,1:<base64>` seals under the highest version and still opens the others. */
-function masterKeys(): Setting<ReadonlyMap<number, Buffer> | null> {
-  const fault = 'is no master key: give 32 bytes in base64 (openssl rand -base64 32), or several as 2:<new>,1:<old>.'
-  const read = (written: string): Reading<ReadonlyMap<number, Buffer> | null> => {
-    const keys = new Map<number, Buffer>()
-    for (const part of written.split(',')) {
-      const [, version = '1', encoded] = /^\s*(?:([1-9]\d{0,3}):)?([A-Za-z0-9+/]{43}=?)\s*$/.exec(part) ?? []
-      if (encoded === undefined || keys.has(Number(version))) return { fault }
-      keys.set(Number(version), Buffer.from(encoded, 'base64'))
+/** `<base64>` is version 1; `1:<base64>,2:<base64>` seals under the highest version and still opens the others. */
+function masterKeys(): Setting<MasterKeys | null> {
+  const read = (written: string): Reading<MasterKeys | null> => {
+    try {
+      return { value: readMasterKeys(written) }
+    } catch (error) {
+      return { fault: (error as Error).message.replace(/^GAVEL_MASTER_KEY: /, '') }
     }
-    return { value: keys }
   }
   return {
     name: 'GAVEL_MASTER_KEY',
-    type: '32 bytes in base64, or `2:<new>,1:<old>`',
+    type: '32 bytes in base64, or `1:<old>,2:<new>`',
     default: 'made in DATA_DIR with the embedded Postgres',
     help: 'Wraps the keys that leads are sealed under.',
     secret: true,
