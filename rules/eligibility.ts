@@ -27,16 +27,20 @@ export function openingOf(
   test = false,
 ): Omit<Opening, 'dice'> {
   const eligible: number[] = []
-  const excluded: Record<Reason, number[]> = {}
+  const excluded = new Map<Reason, number[]>()
   const named = lead.values.get('consented_sellers')
   const sellers = named === undefined ? null : sellersOf(named)
   for (const contract of campaign.contracts) {
     const why = exclusionOf(contract, lead, source, sellers) ?? (test ? null : knownLimit(contract.id, hints))
-    if (why === null) eligible.push(contract.seat)
-    else if (Object.hasOwn(excluded, why)) excluded[why]!.push(contract.seat)
-    else excluded[why] = [contract.seat]
+    if (why === null) {
+      eligible.push(contract.seat)
+      continue
+    }
+    const seats = excluded.get(why)
+    if (seats === undefined) excluded.set(why, [contract.seat])
+    else seats.push(contract.seat)
   }
-  return { eligible, excluded }
+  return { eligible, excluded: Object.fromEntries(excluded) }
 }
 
 function exclusionOf(
@@ -48,8 +52,19 @@ function exclusionOf(
   if (!contract.active) return 'inactive'
   if (contract.sources !== null && !contract.sources.has(source.id)) return 'source_not_allowed'
   const fell = contract.filter === null ? null : contract.filter.fallsOn(lead)
-  if (fell !== null) return reason('filter', fell)
+  if (fell !== null) return filterReason(fell)
   return sellers !== null && !sellers.has(sellerNameOf(contract.buyer)) ? 'no_consent' : null
+}
+
+/** One text for each field that a filter can fall on: joined anew for every seat, it was half the cost of an opening. */
+const FILTER_REASONS = new Map<string, Reason>()
+
+function filterReason(field: string): Reason {
+  const known = FILTER_REASONS.get(field)
+  if (known !== undefined) return known
+  const why = reason('filter', field)
+  FILTER_REASONS.set(field, why)
+  return why
 }
 
 function knownLimit(contract: string, hints: EligibilityHints): Reason | null {

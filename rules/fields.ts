@@ -54,7 +54,7 @@ export interface Reading {
 }
 
 export interface FieldContext {
-  /** Wall milliseconds, for ages in UTC. Null: a configured value is read, which has no age. */
+  /** Wall milliseconds, for ages in UTC. Null: a configured value is read, of which only the form matters. */
   readonly now: number | null
 }
 

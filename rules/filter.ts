@@ -193,7 +193,8 @@ function compileCondition(subject: Subject, config: unknown, path: string, fault
     else if (key === 'min' || key === 'max') tests.push(limitTest(subject, key, config[key], here, faults))
     else faults.push({ path: here, message: 'is no condition: use min, max or not.' })
   }
-  if (tests.length === 0) faults.push({ path, message: 'says nothing: give a value, a list, min, max or not.' })
+  if (Object.keys(config).length === 0)
+    faults.push({ path, message: 'says nothing: give a value, a list, min, max or not.' })
   checkOrder(subject, config, path, faults)
   const [only] = tests
   return tests.length === 1 ? only! : (lead) => tests.every((test) => test(lead))
