@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import { Redis, type Result } from 'ioredis'
 import { request } from 'undici'
 import { v4 as uuid } from 'uuid'
-import { type BuyerAddress, contenderSettings, LEADS_PATH, reportTo } from './contender.ts'
+import { type BuyerAddress, contenderSettings, cpuUs, leadsPath, reportReady } from './contender.ts'
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -60,27 +60,23 @@ async function send(url: string, body: unknown, signal: AbortSignal): Promise<Re
 async function ping(buyer: BuyerAddress, leadId: string, lead: LeadBody, signal: AbortSignal): Promise<Bid | null> {
   try {
     const partial = Object.fromEntries(PING_FIELDS.map((name) => [name, lead[name]]))
-    const reply = await send(
-      buyer.origin + buyer.pingPath,
-      { ping_id: leadId, campaign: 'solar', lead: partial },
-      signal,
-    )
+    const reply = await send(buyer.origin + buyer.pingPath, { ping_id: leadId, lead: partial }, signal)
     return reply['accept'] ? { buyer, price: Number(reply['price']) } : null
   } catch {
     return null
   }
 }
 
-async function sell(leadId: string, lead: LeadBody): Promise<object> {
-  const fresh = await redis.set(`duplicate:${lead.phone}`, leadId, 'EX', DUPLICATE_SECONDS, 'NX')
+async function sell(campaign: string, leadId: string, lead: LeadBody): Promise<object> {
+  const fresh = await redis.set(`duplicate:${campaign}:${lead.phone}`, leadId, 'EX', DUPLICATE_SECONDS, 'NX')
   if (!fresh) return { lead_id: leadId, status: 'duplicate' }
   const signal = AbortSignal.timeout(LEAD_TIMEOUT_MS)
-  const answers = await Promise.all(settings.buyers.map((buyer) => ping(buyer, leadId, lead, signal)))
+  const answers = await Promise.all((settings.buyers[campaign] ?? []).map((buyer) => ping(buyer, leadId, lead, signal)))
   const bids = answers.filter((bid) => bid !== null).sort((a, b) => b.price - a.price)
   const day = new Date().toISOString().slice(0, 10)
   for (const { buyer, price } of bids) {
     if (!(await redis.takeCap(`cap:${buyer.origin}${buyer.postPath}:${day}`, CAP_PER_BUYER))) continue
-    const post = { lead_id: leadId, campaign: 'solar', price: price.toFixed(2), lead }
+    const post = { lead_id: leadId, price: price.toFixed(2), lead }
     const reply = await send(buyer.origin + buyer.postPath, post, signal)
     if (reply['accept']) return { lead_id: leadId, status: 'sold', payout: (price * SHARE).toFixed(2), currency: 'USD' }
   }
@@ -88,7 +84,8 @@ async function sell(leadId: string, lead: LeadBody): Promise<object> {
 }
 
 const app = Fastify()
-app.post<{ Body: LeadBody }>(LEADS_PATH, { schema: LEAD_SCHEMA }, ({ body }) => sell(uuid(), body))
-await app.listen({ host: '127.0.0.1', port: settings.port })
-const address = app.server.address()
-reportTo(process, typeof address === 'object' && address ? address.port : settings.port)
+type LeadRoute = { Params: { campaign: string }; Body: LeadBody }
+app.post<LeadRoute>(leadsPath(':campaign'), { schema: LEAD_SCHEMA }, ({ params, body }) =>
+  sell(params.campaign, uuid(), body),
+)
+reportReady(await app.listen({ host: '127.0.0.1', port: settings.port }), { cpu: cpuUs })

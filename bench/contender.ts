@@ -1,4 +1,4 @@
-/** What the floor and the baseline share as child processes of the bench: their settings, and a report of their own CPU. */
+/** What the bench's child processes share: their settings, and the questions that they answer their parent. */
 
 export interface BuyerAddress {
   readonly origin: string
@@ -6,15 +6,18 @@ export interface BuyerAddress {
   readonly postPath: string
 }
 
+/** Who is asked, by campaign. */
+export type CampaignBuyers = Readonly<Record<string, readonly BuyerAddress[]>>
+
 export interface ContenderSettings {
   readonly port: number
   readonly databaseUrl: string
   readonly redisUrl: string
-  readonly buyers: readonly BuyerAddress[]
+  readonly buyers: CampaignBuyers
 }
 
-/** Path under which every contender takes leads. */
-export const LEADS_PATH = '/v1/campaigns/solar/leads'
+/** Path under which every contender takes a campaign's leads. */
+export const leadsPath = (campaign: string): string => `/v1/campaigns/${campaign}/leads`
 
 /** Reads PORT, DATABASE_URL, REDIS_URL and BUYERS (JSON), as the bench sets them. Throws where one is missing. */
 export function contenderSettings(env: NodeJS.ProcessEnv): ContenderSettings {
@@ -27,16 +30,19 @@ export function contenderSettings(env: NodeJS.ProcessEnv): ContenderSettings {
     port: Number(env['PORT'] ?? 0),
     databaseUrl: need('DATABASE_URL'),
     redisUrl: need('REDIS_URL'),
-    buyers: JSON.parse(need('BUYERS')) as BuyerAddress[],
+    buyers: JSON.parse(need('BUYERS')) as CampaignBuyers,
   }
 }
 
-/** Says that the process is ready, answers every message of its parent with the CPU used so far, and ends with it. */
-export function reportTo(parent: NodeJS.Process, port: number): void {
-  parent.on('message', () => {
-    const used = parent.cpuUsage()
-    parent.send?.({ cpuUs: used.user + used.system })
-  })
-  parent.on('disconnect', () => parent.exit(0))
-  console.log(`ready http://127.0.0.1:${port}`)
+/** Microseconds of CPU that this process has used so far, user and system. */
+export function cpuUs(): number {
+  const used = process.cpuUsage()
+  return used.user + used.system
+}
+
+/** Says that the process is ready at `url`, answers its parent's questions by name, and ends with it. */
+export function reportReady(url: string, answers: Readonly<Record<string, () => unknown>>): void {
+  process.on('message', (question) => process.send?.({ answer: answers[String(question)]?.() ?? null }))
+  process.on('disconnect', () => process.exit(0))
+  console.log(`ready ${url}`)
 }

@@ -1,0 +1,135 @@
+/** `npm run bench`: floor, engine and baseline in turn on the same stores, buyers and leads, and what that says of the engine. */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { Deck } from './deck.ts'
+import { type Measured, measure, warmUp } from './measure.ts'
+import { MICRO } from './micro.ts'
+import { type Rival, type RivalName, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
+import { type Figures, figuresOf, microTable, rivalTable, verdictsOf, verdictTable } from './report.ts'
+import { type Stores, startStores } from './stores.ts'
+
+const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
+const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--seconds n] [--strict]
+  names      any of ${[...RIVALS, ...Object.keys(MICRO)].join(', ')}; all where none is named
+  --json     the last line is one JSON object with every figure
+  --short    one round of one second a phase: to see that it works, not to measure
+  --rounds   rounds in which the rivals take turns; medians are shown (3)
+  --seconds  length of each phase (5)
+  --strict   exit 1 where a budget of bench/budget.json is missed`
+
+interface Plan {
+  readonly rivals: readonly RivalName[]
+  readonly micro: readonly string[]
+  readonly rounds: number
+  readonly seconds: number
+  readonly json: boolean
+  readonly strict: boolean
+}
+
+/** Reads the command line; a text is what is wrong with it. */
+function readPlan(args: readonly string[]): Plan | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        short: { type: 'boolean', default: false },
+        strict: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+      },
+    })
+    const known = [...RIVALS, ...Object.keys(MICRO)]
+    const unknown = positionals.filter((name) => !known.includes(name))
+    if (unknown.length > 0) return `there is no bench "${unknown[0]}"`
+    const rounds = Number(values.rounds ?? (values.short ? 1 : 3))
+    const seconds = Number(values.seconds ?? (values.short ? 1 : 5))
+    if (!Number.isInteger(rounds) || rounds < 1) return '--rounds takes a whole number from 1 on'
+    if (!(seconds > 0 && seconds <= 3600)) return '--seconds takes a number of seconds above 0'
+    const named = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
+    const { json, strict } = values
+    return { rivals: RIVALS.filter(named), micro: Object.keys(MICRO).filter(named), rounds, seconds, json, strict }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+const progress = (line: string): void => void process.stderr.write(`${line}\n`)
+
+/** Runs every rival once a round, each time in the same order, on processes that live through the whole run. */
+async function compare(plan: Plan): Promise<Record<string, Measured[]>> {
+  const measured: Record<string, Measured[]> = {}
+  if (plan.rivals.length === 0) return measured
+  progress('starting Redis, Postgres and the scripted buyers')
+  const stores = await startStores()
+  const buyers = await startBuyers()
+  const rivals: Rival[] = []
+  try {
+    for (const name of plan.rivals) {
+      progress(`starting the ${name}`)
+      rivals.push(await startRival(name, stores, buyers.campaigns))
+    }
+    await runRounds(plan, rivals, buyers, stores, measured)
+  } finally {
+    await Promise.allSettled(rivals.map((rival) => rival.stop()))
+    await buyers.stop()
+    await stores.stop()
+  }
+  return measured
+}
+
+async function runRounds(
+  plan: Plan,
+  rivals: readonly Rival[],
+  buyers: ScriptedBuyers,
+  stores: Stores,
+  measured: Record<string, Measured[]>,
+): Promise<void> {
+  const { seconds } = plan
+  const probeUrl = await stores.database()
+  const decks = new Map(rivals.map((rival) => [rival, new Deck()]))
+  for (const rival of rivals) {
+    progress(`warming up the ${rival.name}`)
+    await warmUp(rival, decks.get(rival)!, seconds)
+  }
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const rival of rivals) {
+      progress(`round ${round} of ${plan.rounds}: ${rival.name}`)
+      const one = await measure(rival, { buyers, seconds, probeUrl, deck: decks.get(rival)! })
+      const list = measured[rival.name] ?? []
+      measured[rival.name] = [...list, one]
+    }
+  }
+}
+
+function microFigures(plan: Plan): Figures {
+  const batchMs = Math.min(500, plan.seconds * 100)
+  return Object.assign({}, ...plan.micro.map((name) => MICRO[name]!(batchMs))) as Figures
+}
+
+async function main(): Promise<void> {
+  const plan = readPlan(process.argv.slice(2))
+  if (typeof plan === 'string') {
+    console.error(`${plan}\n\n${USAGE}`)
+    process.exitCode = 2
+    return
+  }
+  const micro = microFigures(plan)
+  const compared = figuresOf(await compare(plan))
+  const figures: Figures = { ...compared, ...micro }
+  const verdicts = verdictsOf(figures)
+  const cores = availableParallelism()
+  const run = `median over ${plan.rounds} round(s), ${plan.seconds} s a phase, ten buyers a lead, Redis and Postgres real and durable`
+  const parts = [
+    ...(plan.rivals.length > 0 ? [rivalTable(compared), run] : []),
+    ...(plan.micro.length > 0 ? [microTable(micro)] : []),
+    `${cores} cores carry engine, buyers, load, Redis and Postgres at once: trust CPU per lead and ratios, not leads a second.`,
+    ...(verdicts.length > 0 ? [verdictTable(verdicts)] : []),
+  ]
+  console.log(parts.join('\n\n'))
+  if (plan.json) console.log(JSON.stringify({ ...figures, cores, rounds: plan.rounds, seconds: plan.seconds }))
+  if (plan.strict && verdicts.some((verdict) => !verdict.pass)) process.exitCode = 1
+}
+
+await main()
