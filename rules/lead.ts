@@ -1,15 +1,7 @@
 /** A lead, parsed once at the boundary: a Lead, or every issue at once. */
 
 import { zipIsIn } from './fields/zips.ts'
-import {
-  FIELD_TYPES,
-  type FieldContext,
-  type FieldType,
-  type FieldValue,
-  fieldType,
-  isStorable,
-  readField,
-} from './fields.ts'
+import { type FieldContext, type FieldType, type FieldValue, fieldType, isStorable, readField } from './fields.ts'
 import { TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals.ts'
 
 export interface Lead {
@@ -83,6 +75,9 @@ function planOf(vertical: Vertical): Plan {
 /** `First Name`, `firstName` and `first-name` are one name. */
 const fold = (name: string): string => name.toLowerCase().replace(/[\s_.-]/g, '')
 
+const slotOf = (plan: Plan, name: string): number | undefined =>
+  plan.slots.get(name) ?? plan.foldedSlots.get(fold(name))
+
 /** Raw texts by slot, and what has no slot. */
 interface Sorted {
   readonly texts: (string | undefined)[]
@@ -152,14 +147,11 @@ function sortFields(plan: Plan, raw: Readonly<Record<string, unknown>>): Sorted 
       sorted.issues.push(issueOf(name, 'forbidden_name', null))
       continue
     }
-    const slot = plan.slots.get(name) ?? plan.foldedSlots.get(fold(name))
+    const slot = slotOf(plan, name)
     if (slot === undefined) keepUnknown(sorted, name, unknownText(value))
     else take(plan, sorted, slot, name, value)
-    if (sorted.unknownCount > MAX_UNKNOWN_FIELDS) {
-      sorted.issues.push(issueOf('*', 'too_many_fields', null))
-      break
-    }
   }
+  if (sorted.unknownCount > MAX_UNKNOWN_FIELDS) sorted.issues.push(issueOf('*', 'too_many_fields', null))
   return sorted
 }
 
@@ -231,17 +223,21 @@ export function fieldOf(lead: Lead, name: string): string | number | boolean | n
   return name === 'lead_ref' ? lead.leadRef : (lead.subs[name] ?? null)
 }
 
-/** The lead as it may be shown to people: secrets keep their last digits only. */
+/** The lead as it may be shown to people: secrets keep their last digits only, and what came under a second name of theirs nothing. */
 export function maskLead(lead: Lead, vertical: Vertical): Lead {
+  const plan = planOf(vertical)
   const values = new Map(lead.values)
-  for (const field of vertical.fields) {
-    const mask = FIELD_TYPES.get(field.type)?.mask
-    const value = values.get(field.name)
-    if (!mask || !value) continue
-    const masked = mask(value.normal as string)
-    values.set(field.name, { raw: masked, normal: masked })
+  plan.fields.forEach(({ name }, slot) => {
+    const value = values.get(name)
+    const masked = value && plan.types[slot]!.mask?.(value.normal as string)
+    if (masked !== undefined) values.set(name, { raw: masked, normal: masked })
+  })
+  const unknown: Record<string, string> = bare(lead.unknown)
+  for (const name of Object.keys(unknown)) {
+    const slot = slotOf(plan, name)
+    if (slot !== undefined && plan.types[slot]!.mask) unknown[name] = '*****'
   }
-  return { ...lead, values }
+  return { ...lead, values, unknown }
 }
 
 /** A value as it is sealed: name, raw, then normal and parts where they say more. */

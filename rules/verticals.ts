@@ -110,7 +110,7 @@ const TRACKING: readonly VerticalField[] = [
 ]
 
 /** What every vertical has beside its own fields. */
-export const COMMON_FIELDS: readonly VerticalField[] = [...CONSENT, ...TRACKING]
+const COMMON_FIELDS: readonly VerticalField[] = [...CONSENT, ...TRACKING]
 
 const OWNERSHIP: More = {
   options: ['own', 'rent', 'other'],

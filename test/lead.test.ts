@@ -92,11 +92,7 @@ describe.each([...VERTICALS.values()].map((vertical) => ({ id: vertical.id, vert
     expect(leadFromJson(leadJson(lead))).toEqual(lead)
     expect(leadJson(leadFromJson(leadJson(lead)))).toBe(leadJson(lead))
   })
-
-  test('shows of its secrets the last digits only', () => {
-    const text = leadJson(maskLead(leadOf(exampleOf(vertical), vertical), vertical))
-    for (const secret of ['123456789', '123-45-6789', '00123456789']) expect(text).not.toContain(secret)
-  })
+})
 })
 
 describe('values', () => {
@@ -151,6 +147,16 @@ describe('values', () => {
     const parsed = read({ ...exampleOf(loan), ssn: '000-12-3456' }, loan)
     expect(parsed.ok ? [] : parsed.issues).toEqual([{ field: 'ssn', code: 'not_an_ssn', value: null }])
   })
+})
+
+test('a lead that is shown has the last digits of its secrets only, and nothing of their second names', () => {
+  const loan = VERTICALS.get('personal_loan')!
+  const lead = leadOf({ ...exampleOf(loan), social: '234-56-7890', account_number: '99123456789' }, loan)
+  const shown = maskLead(lead, loan)
+  expect([fieldOf(shown, 'ssn'), fieldOf(shown, 'bank_account')]).toEqual(['*****6789', '*****6789'])
+  expect({ ...shown.unknown }).toEqual({ social: '*****', account_number: '*****' })
+  expect(leadJson(shown)).not.toMatch(/123456789|123-45-6789|234-56-7890/)
+  expect(leadJson(lead)).toMatch(/123-45-6789/)
 })
 
 describe('names', () => {
@@ -214,7 +220,7 @@ describe('bounds', () => {
   test('so many unknown fields and no more', () => {
     expect(Object.keys(leadOf({ ...JANE, ...many(MAX_UNKNOWN_FIELDS) }).unknown).length).toBe(MAX_UNKNOWN_FIELDS)
     expect(issuesOf({ ...JANE, ...many(MAX_UNKNOWN_FIELDS + 1) })).toEqual(['* too_many_fields'])
-    expect(issuesOf({ ...JANE, ...many(50_000) })).toEqual(['* too_many_fields'])
+    expect(issuesOf({ ...many(50_000), ...JANE })).toEqual(['* too_many_fields'])
   })
 
   test('long, deep and unstorable unknown fields', () => {
