@@ -93,7 +93,6 @@ describe.each([...VERTICALS.values()].map((vertical) => ({ id: vertical.id, vert
     expect(leadJson(leadFromJson(leadJson(lead)))).toBe(leadJson(lead))
   })
 })
-})
 
 describe('values', () => {
   test('keep their raw form beside the normal one', () => {
