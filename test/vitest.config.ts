@@ -1,3 +1,4 @@
+/** How the tests run: one file after the other, on stores that they start themselves. */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
