@@ -66,6 +66,8 @@ class MachinePlay {
   readonly #rows: TraceRow[] = []
   readonly #held = new Map<number, HeldPlaces>()
   readonly #answers: Command<'answer'>[] = []
+  /** Given again after each rebuild: it may have read the ledger before the end of their post was durable. */
+  readonly #released: HeldPlaces[] = []
   /** Answers of stores that are there at once, in the order they were asked for. */
   readonly #replies: (() => void)[] = []
   #isCold = false
@@ -122,6 +124,8 @@ class MachinePlay {
     )
     this.#caps.restore({ epoch: this.#ledger.epoch, committed: [...this.#cast.sold, ...committed], tokens, tags })
     this.#isCold = false
+    for (const { token, groups } of this.#released)
+      this.#caps.release(this.#ledger.epoch, token, groups, this.#clock.wall())
   }
 
   get #now(): number {
@@ -268,7 +272,9 @@ class MachinePlay {
   }
 
   #settleHold(command: Command<'commit' | 'release'>): void {
-    const { token, groups } = this.#held.get(command.seat)!
+    const held = this.#held.get(command.seat)!
+    const { token, groups } = held
+    if (command.do === 'release') this.#released.push(held)
     this.#caps[command.do](this.#ledger.epoch, token, groups, this.#clock.wall())
   }
 

@@ -1,5 +1,5 @@
 /** The form of a story: one lead's auction as a person writes it down, with scripted buyers and what must come of it. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /**
  * What a buyer does with a ping. `after` counts from the ping, in milliseconds; a wire fault without `after` is there at
@@ -111,9 +111,10 @@ export interface NamedStory {
   readonly story: Story
 }
 
-/** Every story of a folder of `test/golden/`, by name. */
+/** Every story of a folder of `test/golden/`, by name; none where there is no such folder. */
 export function readStories(folder: string): readonly NamedStory[] {
   const home = new URL(`../golden/${folder}/`, import.meta.url)
+  if (!existsSync(home)) return []
   return readdirSync(home)
     .filter((file) => file.endsWith('.json'))
     .sort()

@@ -1,0 +1,271 @@
+/** What must hold of every auction, whatever happened in it: each law by its name, with what breaks it in words. */
+import type { AuctionTerms, SeatTerms } from '../../rules/auction.ts'
+import { payoutOf } from '../../rules/money.ts'
+import { replay, type TraceRow } from '../../rules/trace.ts'
+import { micros, PPM_PER_WHOLE } from '../../rules/units.ts'
+import type { Played } from './machine.ts'
+
+/** Null, or what is wrong. */
+export type Law = (played: Played) => string | null
+
+interface Walk {
+  readonly played: Played
+  readonly seat: (seat: number) => SeatTerms
+}
+
+const walkOf = (played: Played): Walk => ({
+  played,
+  seat: (seat) => played.terms.seats[played.cast.opening.eligible[seat]!]!,
+})
+
+const isNamed = (row: TraceRow, ...names: string[]): boolean => names.includes(String(row[0]))
+const seatOf = (row: TraceRow): number => Number(row[0]!.toString().startsWith('>') ? row[1] : row[2])
+
+/** Bids by seat, as they counted. */
+function bidsOf({ rows }: Played): Map<number, number> {
+  return new Map(rows.filter((row) => isNamed(row, '>hold')).map((row) => [seatOf(row), Number(row[3])]))
+}
+
+const everySeatEndsOnce: Law = ({ terms, ends, decided }) => {
+  if (!decided) return null
+  const missing = terms.seats.filter((seat) => !ends.has(seat.contract)).map((seat) => seat.contract)
+  if (missing.length > 0) return `no outcome for ${missing}`
+  return ends.size === terms.seats.length ? null : `${ends.size} outcomes for ${terms.seats.length} seats`
+}
+
+/** Sales and doubts together: a doubt may be a sale. */
+const noMoreThanTheCopies: Law = ({ terms, ends }) => {
+  const taken = terms.seats.filter((seat) => isTaken(ends.get(seat.contract)?.kind))
+  const tiers = new Set(taken.map((seat) => seat.tier))
+  if (tiers.size > 1) return `sold in several tiers: ${[...tiers]}`
+  const copies = taken[0] ? terms.tiers[taken[0].tier]!.copies : 0
+  return taken.length > copies ? `${taken.length} of ${copies} copies are gone` : null
+}
+
+const neverTwoOfAGroup: Law = ({ terms, ends, ledger }) => {
+  const groups = new Map<string, string>()
+  for (const seat of terms.seats) {
+    if (!isTaken(ends.get(seat.contract)?.kind)) continue
+    const other = groups.get(seat.group)
+    if (other) return `${other} and ${seat.contract} are of one group`
+    groups.set(seat.group, seat.contract)
+  }
+  const buyers = ledger.sales.map((sale) => sale.buyer)
+  return new Set(buyers).size === buyers.length ? null : `a buyer bought twice: ${buyers}`
+}
+
+const isTaken = (kind: string | undefined): boolean => kind === 'sold' || kind === 'in_doubt'
+
+/** What buyers would swear to: a lead posted and not refused is theirs. */
+const buyersAgree: Law = ({ wire, ends }) => {
+  const posted = new Set(wire.seen.map((post) => post.contract))
+  if (posted.size !== wire.seen.length) return `a contract was posted to twice: ${wire.seen.map((one) => one.contract)}`
+  for (const [contract, end] of ends)
+    if (isTaken(end.kind) && !posted.has(contract)) return `${contract} is ${end.kind} and never saw a post`
+  return null
+}
+
+const noTierOpensAfterASale: Law = (played) => {
+  const { seat } = walkOf(played)
+  let tier = Number.POSITIVE_INFINITY
+  for (const row of played.rows) {
+    if (isNamed(row, 'accepted', 'unknown') && isTaken(played.ends.get(seat(seatOf(row)).contract)?.kind))
+      tier = seat(seatOf(row)).tier
+    const opened = isNamed(row, '>ping') ? Number(row[1]) : isNamed(row, '>hold') ? seat(seatOf(row)).tier : 0
+    if (opened > tier) return `tier ${opened} was opened after a sale or doubt in tier ${tier}`
+  }
+  return null
+}
+
+const postsFollowTheirIntents: Law = ({ rows }) => {
+  const asked = new Map<number, number>()
+  const durable = new Map<number, number>()
+  for (const row of rows) {
+    if (isNamed(row, '>intent')) asked.set(seatOf(row), Number(row[2]))
+    if (isNamed(row, 'intended')) durable.set(seatOf(row), asked.get(seatOf(row))!)
+    if (isNamed(row, '>post') && durable.get(seatOf(row)) !== row[2]) return `seat ${row[1]} posted without its intent`
+  }
+  return null
+}
+
+const postsLeaveInTime: Law = (played) => {
+  const { seat } = walkOf(played)
+  for (const row of played.rows.filter((one) => isNamed(one, '>post'))) {
+    const terms = seat(seatOf(row))
+    const post = played.wire.seen.find((seen) => seen.contract === terms.contract)
+    if (!post) continue
+    if (post.at > Number(row[4])) return `${terms.contract} was posted to at ${post.at}, after ${row[4]}`
+    if (post.at + terms.postMs > played.terms.totalMs)
+      return `${terms.contract}'s post could not end in the lead's time`
+  }
+  return null
+}
+
+const soldIsAnsweredOnceDurable: Law = ({ rows, answers }) => {
+  if (answers.length > 1) return `answered ${answers.length} times`
+  let results: (string | null)[] = []
+  let durable: (string | null)[] = []
+  for (const row of rows) {
+    if (isNamed(row, '>result')) results = [...results, row[1] as string | null]
+    if (isNamed(row, 'durable')) durable = [...durable, ...results.splice(0, 1)]
+    if (isNamed(row, '>answer') && row[1] !== 'pending' && !durable.includes(row[1] as string))
+      return `answered ${row[1]} before it was durable`
+    if (isNamed(row, '>commit') && durable.length === 0) return 'committed before anything was durable'
+  }
+  return null
+}
+
+const ledgerAgrees: Law = ({ ledger, ends, decided, cast }) => {
+  const states = new Map<string, string>()
+  for (const { row, state } of ledger.intents) {
+    if (states.get(row.contract) === 'accepted' || states.get(row.contract) === 'in_doubt')
+      return `${row.contract} was intended again after it ended`
+    states.set(row.contract, state)
+  }
+  for (const { id } of cast.campaign.contracts) {
+    const kind = ends.get(id)?.kind
+    const state = states.get(id) ?? 'none'
+    const right =
+      kind === 'sold'
+        ? state === 'accepted'
+        : kind === 'in_doubt'
+          ? state === 'in_doubt' || !decided
+          : kind === 'rejected'
+            ? state === 'rejected'
+            : decided === null || state === 'none' || state === 'not_sent'
+    if (!right) return `${id} ended ${kind}, and its intent is ${state}`
+  }
+  return null
+}
+
+/** Counters are what the ledger says: sold before, sold now, and doubts. */
+const capsDoNotDrift: Law = ({ counters, ledger, cast }) => {
+  if (cast.story.store?.cold?.[1] === null) return null
+  const right = new Map<string, number>()
+  const { committed, tokens } = ledger.image()
+  for (const { places } of [...cast.sold, ...committed, ...tokens.flatMap((token) => token.groups)])
+    for (const place of places) right.set(place.key, (right.get(place.key) ?? 0) + place.amount)
+  for (const key of new Set([...right.keys(), ...Object.keys(counters)]))
+    if ((right.get(key) ?? 0) !== (counters[key] ?? 0))
+      return `${key} is ${counters[key]}, and should be ${right.get(key)}`
+  return null
+}
+
+const capsHold: Law = ({ counters, cast }) => {
+  for (const rule of cast.caps.values()) {
+    const prefix = `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:`
+    for (const [key, used] of Object.entries(counters))
+      if (key.startsWith(prefix) && used > rule.limit) return `${key} is ${used} of ${rule.limit}`
+  }
+  return null
+}
+
+const payoutIsOwed: Law = ({ answers, terms, ledger, ends, rows, cast, decided }) => {
+  const bids = bidsOf({ rows } as Played)
+  let bid = 0
+  let paid = 0
+  let owed = 0
+  for (const sale of ledger.sales) {
+    bid += bids.get(sale.seat)!
+    paid += sale.price
+    owed += sale.payout
+    if (sale.price > bids.get(sale.seat)!) return `${sale.contract} pays more than it bid`
+    if (ends.get(sale.contract)?.price !== sale.price) return `${sale.contract}'s outcome has another price`
+  }
+  const right = payoutOf(terms.payout, micros(bid), terms.minorDigits)
+  if (owed !== right) return `sales pay out ${owed}, and should ${right}`
+  const sold = answers.find((one) => one.status === 'sold')
+  if (sold && (sold.payout !== right || sold.copies !== ledger.sales.length)) return 'the answer tells another payout'
+  if ((decided === 'sold') !== ledger.sales.length > 0 && decided)
+    return `decided ${decided}, sold ${ledger.sales.length}`
+  const cut = ledger.sales.some((sale) => sale.priceCut)
+  return !cut && !cast.campaign.allowLoss && paid < right ? `sold at a loss: ${paid} for ${right}` : null
+}
+
+const floorsHold: Law = (played) => {
+  const { seat } = walkOf(played)
+  const { terms, rows } = played
+  for (const [at, bid] of bidsOf({ rows } as Played)) {
+    if (bid < Math.max(terms.floor, seat(at).floor)) return `${seat(at).contract} was held under a floor`
+    if (!terms.allowLoss && bid - aloneMakes(terms, bid) < terms.minMargin)
+      return `${seat(at).contract} leaves no margin`
+  }
+  return null
+}
+
+function aloneMakes({ payout }: AuctionTerms, bid: number): number {
+  return 'fixed' in payout ? payout.fixed : Math.floor((bid * payout.share) / PPM_PER_WHOLE)
+}
+
+/** Who lost by rank stands behind everybody who won in its tier. */
+const theBestBidsWin: Law = (played) => {
+  const { cast, terms, ends, rows } = played
+  const bids = bidsOf({ rows } as Played)
+  for (const row of rows) if (isNamed(row, 'bid')) bids.set(seatOf(row), Number(row[3]))
+  const rank = (seat: number) => {
+    const { contract, tier, priority, price } = walkOf(played).seat(seat)
+    const bid = bids.get(seat) ?? Number(price)
+    return { contract, tier, key: [-bid, priority, -(cast.opening.dice[seat] ?? 0), seat] }
+  }
+  const seats = cast.opening.eligible.map((_, seat) => rank(seat))
+  const won = seats.filter((seat) => isTaken(ends.get(seat.contract)?.kind))
+  for (const seat of seats) {
+    const end = ends.get(seat.contract)
+    if (end?.kind !== 'lost' || !/^(lower_bid|tie_)/.test(end.reason)) continue
+    const beaten = won.find(
+      (one) => one.tier === seat.tier && terms.tiers[seat.tier]!.strategy === 'auction' && precedes(seat.key, one.key),
+    )
+    if (beaten) return `${seat.contract} lost to ${beaten.contract}, which stands behind it`
+  }
+  return null
+}
+
+function precedes(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((one, i) => one !== b[i])
+  return at >= 0 && a[at]! < b[at]!
+}
+
+const lateBidsNeverCount: Law = (played) => {
+  const deadlines = new Map<number, number>()
+  for (const row of played.rows) {
+    if (isNamed(row, '>ping')) for (const seat of row[2] as readonly number[]) deadlines.set(seat, Number(row[3]))
+    if (isNamed(row, 'bid') && Number(row[1]) >= deadlines.get(seatOf(row))!) return `seat ${row[2]} bid too late`
+  }
+  return null
+}
+
+/** Byte for byte, as it would come back from the ledger. */
+const traceReplays: Law = ({ terms, cast, rows }) => {
+  const stored = JSON.stringify(rows)
+  const again = replay(terms, { opening: cast.opening, rows: JSON.parse(stored) as TraceRow[] })
+  return JSON.stringify(again.rows) === stored ? null : 'the replay gives another trace'
+}
+
+export const LAWS = {
+  everySeatEndsOnce,
+  noMoreThanTheCopies,
+  neverTwoOfAGroup,
+  buyersAgree,
+  noTierOpensAfterASale,
+  postsFollowTheirIntents,
+  postsLeaveInTime,
+  soldIsAnsweredOnceDurable,
+  ledgerAgrees,
+  capsDoNotDrift,
+  capsHold,
+  payoutIsOwed,
+  floorsHold,
+  theBestBidsWin,
+  lateBidsNeverCount,
+  traceReplays,
+} as const satisfies Readonly<Record<string, Law>>
+
+export type LawName = keyof typeof LAWS
+
+/** Every law that a play breaks, with what is wrong. */
+export function brokenLaws(played: Played): { readonly law: LawName; readonly wrong: string }[] {
+  return (Object.entries(LAWS) as [LawName, Law][]).flatMap(([law, check]) => {
+    const wrong = check(played)
+    return wrong === null ? [] : [{ law, wrong }]
+  })
+}

@@ -1,0 +1,156 @@
+/** Random worlds: stories that nobody wrote, with buyers of every temper and stores that fail now and then. */
+import fc from 'fast-check'
+import type { PingScript, PostScript, Story, StoryCaps, StoryContract, StoryStore, WireFault } from './story.ts'
+
+/** Few prices, so that ties and floors are met often. */
+const price = fc.constantFrom('4.00', '5.00', '7.50', '8.00', '10.00', '10.00', '12.345678', '20.00')
+const fault = fc.constantFrom<WireFault>('dns', 'connect', 'tls', 'guard', 'reset', 'truncated')
+const soon = fc.integer({ min: 0, max: 300 })
+
+const ping: fc.Arbitrary<PingScript> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ after: soon, bid: price }) },
+  { weight: 1, arbitrary: fc.record({ after: soon, noBid: fc.constantFrom('not_interested', 'quota') }) },
+  { weight: 1, arbitrary: fc.constant('silent' as const) },
+  { weight: 1, arbitrary: fc.record({ after: soon, fault }) },
+)
+
+const late = fc.integer({ min: 0, max: 700 })
+const post: fc.Arbitrary<PostScript> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({ after: late, accept: fc.constant('R-1'), price }, { requiredKeys: ['after', 'accept'] }),
+  },
+  { weight: 4, arbitrary: fc.record({ after: late, reject: fc.constantFrom('duplicate', 'bad zip') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ after: late, status: fc.constantFrom(200, 302, 401, 404, 408, 409, 425, 500, 503) }),
+  },
+  { weight: 2, arbitrary: fc.record({ after: late, fault }) },
+  { weight: 1, arbitrary: fc.constant('silent' as const) },
+)
+
+const count = fc
+  .tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 5 }))
+  .map(([used, left]): [number, number] => [used, used + left])
+const spend = fc
+  .tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 30 }))
+  .map(([used, left]): [string, string] => [`${used}.00`, `${used + left}.00`])
+const caps: fc.Arbitrary<StoryCaps> = fc.record(
+  { hour: count, day: count, month: count, total: count, concurrency: count, 'spend.day': spend },
+  { requiredKeys: [] },
+) as fc.Arbitrary<StoryCaps>
+const fewCaps = fc.oneof({ weight: 5, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: caps })
+
+const mostly = <T>(usual: T, rare: T): fc.Arbitrary<T> =>
+  fc.integer({ min: 1, max: 12 }).map((n) => (n === 12 ? rare : usual))
+
+const contract = fc.record({
+  tier: fc.integer({ min: 0, max: 2 }),
+  buyer: fc.integer({ min: 0, max: 5 }),
+  priority: fc.integer({ min: 1, max: 3 }),
+  price: fc.option(price, { nil: undefined, freq: 3 }),
+  floor: mostly<string | undefined>(undefined, '10.00'),
+  pinged: fc.option(ping, { nil: undefined, freq: 4 }),
+  post,
+  caps: fewCaps,
+  postMs: fc.integer({ min: 400, max: 1000 }),
+  inDoubt: fc.constantFrom('hold_unbilled', 'hold_unbilled', 'timeout_is_no_sale'),
+  serverError: fc.constantFrom('in_doubt', 'in_doubt', 'rejected'),
+  active: mostly(true, false),
+  elsewhere: mostly(false, true),
+})
+
+const tier = fc.record({
+  strategy: fc.constantFrom('auction', 'auction', 'waterfall'),
+  copies: fc.integer({ min: 1, max: 3 }),
+  pingMs: fc.integer({ min: 100, max: 400 }),
+})
+
+const terms = fc.record({
+  floor: fc.constantFrom('0.00', '0.00', '5.00', '8.00'),
+  sourceFloor: fc.constantFrom('0.00', '0.00', '7.00'),
+  minMargin: mostly('0.00', '2.00'),
+  allowLoss: fc.boolean(),
+  totalMs: fc.integer({ min: 1500, max: 6000 }),
+  answerWithin: fc.integer({ min: 100, max: 6000 }),
+  payout: fc.constantFrom<Story['terms']['payout']>(
+    { share: 0.7 },
+    { share: 0.333333 },
+    { fixed: '6.00' },
+    { fixed: '4.50' },
+  ),
+})
+
+const moment = fc.integer({ min: 1, max: 1500 })
+const slow = fc.record({ hold: fc.constantFrom(0, 20, 300), intent: fc.constantFrom(0, 20, 300, 4500) })
+const trouble: fc.Arbitrary<StoryStore> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant({}) },
+  { weight: 1, arbitrary: moment.map((rebuiltAt) => ({ rebuiltAt })) },
+  { weight: 1, arbitrary: moment.map((fencedAt) => ({ fencedAt })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(moment, fc.option(fc.integer({ min: 1, max: 400 }), { nil: null }))
+      .map(([from, long]) => ({ cold: [from, long === null ? null : from + long] as const })),
+  },
+)
+
+/** A configuration that the engine would take, and one lead on it. */
+export const anyStory: fc.Arbitrary<Story> = fc
+  .record({
+    tiers: fc.array(tier, { minLength: 1, maxLength: 3 }),
+    contracts: fc.array(contract, { minLength: 1, maxLength: 8 }),
+    dice: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 8, maxLength: 8 }),
+    groups: fc.array(fc.constantFrom(undefined, undefined, 'blue', 'red'), { minLength: 6, maxLength: 6 }),
+    terms,
+    sourceCaps: fewCaps,
+    buyerCaps: fewCaps,
+    trouble,
+    slow: fc.oneof(
+      { weight: 4, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.array(slow, { minLength: 8, maxLength: 8 }) },
+    ),
+  })
+  .map((world) => {
+    const plan = world.tiers.map((one, at) => ({ tier: `tier-${at}`, ...one }))
+    const contracts = Object.fromEntries(
+      world.contracts.map((one, at): [string, StoryContract] => {
+        const { tier: place, pinged, elsewhere, ...rest } = one
+        const buyer = `buyer-${one.buyer}`
+        return [
+          `contract-${at}`,
+          {
+            ...rest,
+            tier: plan[place % plan.length]!.tier,
+            buyer,
+            ...given({
+              group: world.groups[one.buyer],
+              price: one.price ?? (pinged ? undefined : '9.00'),
+              ping: pinged,
+            }),
+            ...(elsewhere ? { filter: { state: ['CA'] } } : {}),
+          },
+        ]
+      }),
+    )
+    const slows = Object.fromEntries(
+      world.slow.slice(0, world.contracts.length).map((one, at) => [`contract-${at}`, one]),
+    )
+    return JSON.parse(
+      JSON.stringify({
+        why: 'A random world.',
+        clock: '2026-03-02T14:00:00-06:00',
+        dice: world.dice,
+        lead: { vertical: 'solar', state: 'TX', zip: '78701', ownership: 'own' },
+        plan,
+        terms: world.terms,
+        contracts,
+        caps: { source: world.sourceCaps, 'buyer buyer-0': world.buyerCaps },
+        store: { ...world.trouble, slow: slows },
+        expect: { trace: [], outcomes: {}, caps: {} },
+      } satisfies Story),
+    ) as Story
+  })
+
+const given = (group: object): object =>
+  Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined))
