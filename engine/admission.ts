@@ -31,10 +31,8 @@ export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | {
   const body = readBody(request.contentType, request.body)
   if (!body.ok) return { refused: body.refusal }
   const { api_key: fieldKey, test: testField, ...fields } = body.fields
-  const given = bearer(request) ?? (typeof fieldKey === 'string' ? fieldKey : null)
-  if (given === null) return { refused: problem.keyMissing() }
-  const key = keyOf(snapshot, given)
-  if (!key) return { refused: problem.keyUnknown() }
+  const key = keyOf(snapshot, request, fieldKey)
+  if ('refused' in key) return key
   const source = snapshot.sources.get(key.source)!
   const campaign = snapshot.campaigns.get(request.params[0]!)
   if (!campaign) return { refused: problem.noSuchCampaign(request.params[0]!) }
@@ -55,13 +53,20 @@ export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | {
   }
 }
 
-function bearer(request: EdgeRequest): string | null {
-  const { authorization, apiKey } = request.headers
-  if (authorization?.startsWith('Bearer ')) return authorization.slice(7).trim()
-  return apiKey
+/** Whose key the request carries: in a header, or (forms) in the body's `api_key`. */
+export function keyOf(
+  snapshot: Snapshot,
+  request: EdgeRequest,
+  fieldKey: unknown = null,
+): ApiKey | { readonly refused: problem.Refusal } {
+  const given = headerKey(request) ?? (typeof fieldKey === 'string' ? fieldKey : null)
+  if (given === null) return { refused: problem.keyMissing() }
+  // The whole key is hashed and looked up by its hash: no comparison's time depends on a stored secret.
+  const key = snapshot.keys.get(createHash('sha256').update(given).digest('hex'))
+  return key ?? { refused: problem.keyUnknown() }
 }
 
-/** The whole key is hashed and looked up by its hash: no comparison's time depends on a stored secret. */
-export function keyOf(snapshot: Snapshot, key: string): ApiKey | null {
-  return snapshot.keys.get(createHash('sha256').update(key).digest('hex')) ?? null
+function headerKey(request: EdgeRequest): string | null {
+  const { authorization, apiKey } = request.headers
+  return authorization !== null && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : apiKey
 }

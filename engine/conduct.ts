@@ -198,7 +198,7 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
       held.groups.length === 0
         ? 'POSTING'
         : hotAnswer(() => ports.hot.posting(held.token, held.groups, ports.clock.wall()), 'GONE' as const),
-      ports.ledger.intent(intentRow(ports, lead, command), resultRows(lead, command.results)),
+      ports.ledger.intent(intentRow(ports, lead, command), resultRows(ports, lead, command.results)),
     ])
     const at = now(ports, lead)
     ports.observe('intent', at - askedAt)
@@ -233,10 +233,11 @@ function intentRow(ports: ConductPorts, lead: LiveLead, command: Command<'intent
   }
 }
 
-function resultRows(lead: LiveLead, results: Command<'result'>['results']): ResultRow[] {
+function resultRows(ports: ConductPorts, lead: LiveLead, results: Command<'result'>['results']): ResultRow[] {
   return results.map((one) => {
     const contract = contractOf(lead, one.seat)
-    return { ...one, contract: contract.id, buyer: contract.buyer.id }
+    const redirectUrl = one.redirectUrl && ports.conceal(lead.leadId, one.redirectUrl)
+    return { ...one, redirectUrl, contract: contract.id, buyer: contract.buyer.id }
   })
 }
 
@@ -301,7 +302,7 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
       source: lead.source.id,
       test: lead.test,
       currency: lead.campaign.currency,
-      results: resultRows(lead, command.results),
+      results: resultRows(ports, lead, command.results),
       final,
     })
   } catch {

@@ -1,0 +1,41 @@
+/** Leads that recovery gives back: their owner died before any buyer was offered them, so they are auctioned again. */
+import { openingOf } from '../rules/eligibility.ts'
+import { leadFromJson } from '../rules/lead.ts'
+import type { WallMs } from '../rules/units.ts'
+import { conduct } from './conduct.ts'
+import type { IntakePorts } from './intake.ts'
+import type { Sealed } from './seal.ts'
+
+/** A received lead without an INTENT, taken over under a new term. */
+export interface Recovered {
+  readonly leadId: string
+  readonly term: number
+  readonly campaign: string
+  readonly source: string
+  readonly mode: 'sync' | 'async'
+  readonly test: boolean
+  readonly receivedAt: WallMs
+  readonly fingerprints: readonly string[]
+  readonly sealed: Sealed
+}
+
+/** Opens the lead's auction under the version in force; false where its campaign or source is no longer configured. */
+export function auctionAgain(ports: IntakePorts, recovered: Recovered): boolean {
+  const snapshot = ports.snapshot()
+  const campaign = snapshot.campaigns.get(recovered.campaign)
+  const source = snapshot.sources.get(recovered.source)
+  if (!campaign || !source) return false
+  const { leadId, term, mode, test, receivedAt, fingerprints } = recovered
+  const lead = leadFromJson(ports.seal.open(leadId, recovered.sealed))
+  const wire = {
+    id: leadId,
+    campaign: campaign.id,
+    sourcePseudonym: source.pseudonym,
+    lead,
+    fragments: new Map(),
+    test,
+  }
+  const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
+  conduct(ports, facts, openingOf(campaign, lead, source, ports.hints, test), true)
+  return true
+}
