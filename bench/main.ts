@@ -5,8 +5,8 @@ import { Deck } from './deck.ts'
 import { type Measured, measure, warmUp } from './measure.ts'
 import { MICRO } from './micro.ts'
 import { type Rival, type RivalName, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
-import { type Figures, figuresOf, microTable, rivalTable, verdictsOf, verdictTable } from './report.ts'
-import { type Stores, startStores } from './stores.ts'
+import { type Figures, figuresOf, microTable, type Rounds, rivalTable, verdictsOf, verdictTable } from './report.ts'
+import { startStores } from './stores.ts'
 
 const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
 const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--seconds n] [--strict]
@@ -58,36 +58,42 @@ function readPlan(args: readonly string[]): Plan | string {
 const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 
 /** Runs every rival once a round, each time in the same order, on processes that live through the whole run. */
-async function compare(plan: Plan): Promise<Record<string, Measured[]>> {
-  const measured: Record<string, Measured[]> = {}
-  if (plan.rivals.length === 0) return measured
-  progress('starting Redis, Postgres and the scripted buyers')
-  const stores = await startStores()
-  const buyers = await startBuyers()
-  const rivals: Rival[] = []
+async function compare(plan: Plan): Promise<Rounds> {
+  if (plan.rivals.length === 0) return {}
+  const stops: (() => Promise<void>)[] = []
+  const stopAll = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop().catch((error: Error) => progress(error.message))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stopAll().then(() => process.exit(130)))
+  }
   try {
+    progress('starting Redis, Postgres and the scripted buyers')
+    const stores = await startStores()
+    stops.push(stores.stop)
+    const buyers = await startBuyers()
+    stops.push(buyers.stop)
+    const rivals: Rival[] = []
     for (const name of plan.rivals) {
       progress(`starting the ${name}`)
-      rivals.push(await startRival(name, stores, buyers.campaigns))
+      const rival = await startRival(name, stores, buyers.campaigns)
+      stops.push(rival.stop)
+      rivals.push(rival)
     }
-    await runRounds(plan, rivals, buyers, stores, measured)
+    return await runRounds(plan, rivals, buyers, await stores.database())
   } finally {
-    await Promise.allSettled(rivals.map((rival) => rival.stop()))
-    await buyers.stop()
-    await stores.stop()
+    await stopAll()
   }
-  return measured
 }
 
 async function runRounds(
   plan: Plan,
   rivals: readonly Rival[],
   buyers: ScriptedBuyers,
-  stores: Stores,
-  measured: Record<string, Measured[]>,
-): Promise<void> {
+  probeUrl: string,
+): Promise<Rounds> {
   const { seconds } = plan
-  const probeUrl = await stores.database()
+  const measured: Partial<Record<RivalName, Measured[]>> = {}
   const decks = new Map(rivals.map((rival) => [rival, new Deck()]))
   for (const rival of rivals) {
     progress(`warming up the ${rival.name}`)
@@ -97,10 +103,10 @@ async function runRounds(
     for (const rival of rivals) {
       progress(`round ${round} of ${plan.rounds}: ${rival.name}`)
       const one = await measure(rival, { buyers, seconds, probeUrl, deck: decks.get(rival)! })
-      const list = measured[rival.name] ?? []
-      measured[rival.name] = [...list, one]
+      measured[rival.name] = [...(measured[rival.name] ?? []), one]
     }
   }
+  return measured
 }
 
 function microFigures(plan: Plan): Figures {
@@ -132,4 +138,7 @@ async function main(): Promise<void> {
   if (plan.strict && verdicts.some((verdict) => !verdict.pass)) process.exitCode = 1
 }
 
-await main()
+main().catch((error: Error) => {
+  console.error(`the bench did not finish: ${error.message}`)
+  process.exitCode = 1
+})
