@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { brokenLaws } from './world/laws.ts'
 import { playOnMachine } from './world/machine.ts'
+import { playOnPaper } from './world/stage.ts'
 import { readStories, type StoryEnd } from './world/story.ts'
 
 const stories = readStories('auctions')
@@ -19,6 +20,14 @@ describe('through the machine', () => {
 
   test.each(found)('found: $name', ({ story }) => {
     expect(brokenLaws(playOnMachine(story))).toEqual([])
+  })
+})
+
+describe('through the conductor, on stores in this process', () => {
+  test.each(stories)('$name', async ({ story }) => {
+    const played = await playOnPaper(story)
+    expect(endOf(played)).toEqual(story.expect)
+    expect(brokenLaws(played)).toEqual([])
   })
 })
 

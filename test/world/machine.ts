@@ -27,12 +27,19 @@ export interface Played extends StoryEnd {
   readonly terms: AuctionTerms
   readonly rows: readonly TraceRow[]
   readonly ends: ReadonlyMap<string, Outcome>
-  readonly answers: readonly Command<'answer'>[]
+  readonly answers: readonly Answered[]
   readonly ledger: PaperLedger
   readonly wire: ScriptedWire
   /** Every cap's counters with what was sold before. */
   readonly counters: Readonly<Record<string, number>>
   readonly decided: AuctionState['decided']
+}
+
+/** What the source heard. */
+export interface Answered {
+  readonly status: string
+  readonly payout: number
+  readonly copies: number
 }
 
 /** Where a test puts a bug: each piece may be replaced. */
@@ -65,7 +72,6 @@ class MachinePlay {
   readonly #state: AuctionState
   readonly #rows: TraceRow[] = []
   readonly #held = new Map<number, HeldPlaces>()
-  readonly #answers: Command<'answer'>[] = []
   /** Given again after each rebuild: it may have read the ledger before the end of their post was durable. */
   readonly #released: HeldPlaces[] = []
   /** Answers of stores that are there at once, in the order they were asked for. */
@@ -171,7 +177,6 @@ class MachinePlay {
       case 'result':
         return this.#result(command)
       case 'answer':
-        this.#answers.push(command)
         return
       case 'settle':
         this.#over = true
@@ -321,7 +326,7 @@ class MachinePlay {
       terms: this.#terms,
       rows: this.#rows,
       ends,
-      answers: this.#answers,
+      answers: answersOf(this.#rows),
       ledger: this.#ledger,
       wire: this.#wire,
       counters,
@@ -336,6 +341,11 @@ class MachinePlay {
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+export const answersOf = (rows: readonly TraceRow[]): Answered[] =>
+  rows
+    .filter((row) => row[0] === '>answer')
+    .map(([, status, payout, copies]) => ({ status: String(status), payout: Number(payout), copies: Number(copies) }))
 
 /** Every seat's outcome; of a lead that another engine took over, those that are known. */
 export function endsOf(state: AuctionState): ReadonlyMap<string, Outcome> {

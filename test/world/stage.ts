@@ -1,0 +1,151 @@
+/** Plays a story through the conductor, on whatever stores it is given: in this process, or real ones. */
+import { conduct } from '../../engine/conduct.ts'
+import { type LiveLead, LiveLeads } from '../../engine/live.ts'
+import { MemoryStore } from '../../engine/store/memory.ts'
+import type { HotStore, Ledger } from '../../engine/store/port.ts'
+import { placesOf } from '../../rules/calendar.ts'
+import type { PlaceGroup } from '../../rules/caps.ts'
+import { outcomeWords, traceLines } from '../../rules/trace.ts'
+import { micros } from '../../rules/units.ts'
+import { ScriptedWire } from './buyers.ts'
+import { type Cast, capsFor, castStory, usedCaps } from './cast.ts'
+import { VirtualClock } from './clock.ts'
+import { MemoryLedger, PaperLedger } from './ledger.ts'
+import { answersOf, endsOf, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
+import { Quiet } from './quiet.ts'
+import type { Story, StoryEnd } from './story.ts'
+
+/** The stores of one play, and what may befall them. */
+export interface Stores {
+  readonly hot: HotStore
+  readonly ledger: Ledger
+  /** Every tag a lead of this cast may ask for. */
+  rebuild(cast: Cast): Promise<void>
+  forget(): Promise<void>
+  fence(): Promise<void>
+}
+
+/** In this process: the pure model of caps, and the ledger on paper. */
+export class PaperStores implements Stores {
+  readonly hot: HotStore
+  readonly ledger: Ledger
+  readonly paper: PaperLedger
+
+  constructor(paper = new PaperLedger(), hot: HotStore = new MemoryStore('test')) {
+    this.paper = paper
+    this.hot = hot
+    this.ledger = new MemoryLedger(paper)
+    this.paper.epoch = 0
+  }
+
+  async rebuild(cast: Cast): Promise<void> {
+    const { committed, tokens } = this.paper.image()
+    const epoch = ++this.paper.epoch
+    this.hot.setEpoch(epoch)
+    await this.hot.restore({ epoch, committed: [...cast.sold, ...committed], tokens, sold: [], tags: tagsOf(cast) })
+  }
+
+  async forget(): Promise<void> {
+    const epoch = this.hot.epoch()
+    await this.hot.restore({ epoch: 0, committed: [], tokens: [], sold: [], tags: [] })
+    this.hot.setEpoch(epoch)
+  }
+
+  async fence(): Promise<void> {
+    this.paper.fenced = true
+  }
+}
+
+export function tagsOf(cast: Cast): string[] {
+  const groups = (price: number): PlaceGroup[] =>
+    cast.campaign.contracts.flatMap((contract) =>
+      placesOf(capsFor(cast, contract), contract.buyer.id, micros(price), 1, cast.opensAt),
+    )
+  return [...new Set(groups(0).map((group) => group.tag))]
+}
+
+/** What a play on the stage leaves behind. */
+export interface Staged extends StoryEnd {
+  readonly cast: Cast
+  readonly lead: LiveLead
+  readonly wire: ScriptedWire
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID): Promise<Staged> {
+  const cast = castStory(story)
+  const clock = new VirtualClock(cast.opensAt)
+  const quiet = new Quiet(clock)
+  const wire = new ScriptedWire(clock, story)
+  const { slow = {}, cold, rebuiltAt, fencedAt } = story.store ?? {}
+  const live = new LiveLeads(1)
+  const dice = cast.opening.dice.values()
+  const ports = {
+    clock,
+    wire,
+    live,
+    hot: quiet.watch(stores.hot, (method, [token]) =>
+      method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : 0,
+    ),
+    ledger: quiet.watch(stores.ledger, (method, [row]) =>
+      method === 'intent' ? (slow[(row as { contract: string }).contract]?.intent ?? 0) : 0,
+    ),
+    warm: () =>
+      cold?.[1] && clock.mono() < cold[1]
+        ? new Promise<boolean>((resolve) => clock.at(cold[1]!, () => resolve(true)))
+        : Promise.resolve(false),
+    hotLater: () => {},
+    lateReply: () => {},
+    givenUp: () => {},
+    observe: () => {},
+    conceal: (_: string, text: string) => text,
+    dice: () => dice.next().value!,
+  }
+  await stores.rebuild(cast)
+  await stores.ledger.received(receivedRow(cast, leadId))
+  if (fencedAt !== undefined) clock.at(fencedAt, () => void quiet.track(stores.fence()))
+  if (rebuiltAt !== undefined) clock.at(rebuiltAt, () => void quiet.track(stores.rebuild(cast)))
+  if (cold) clock.at(cold[0], () => void quiet.track(stores.forget()))
+  if (cold?.[1]) clock.at(cold[1], () => void quiet.track(stores.rebuild(cast)))
+  const { eligible, excluded } = cast.opening
+  const lead = conduct(ports, factsOf(cast, leadId), { eligible, excluded })
+  await quiet.run()
+  const { counters } = await stores.hot.dump()
+  return {
+    cast,
+    lead,
+    wire,
+    counters,
+    trace: traceLines(lead.rows, cast.names),
+    outcomes: Object.fromEntries([...endsOf(lead.state)].map(([contract, end]) => [contract, outcomeWords(end)])),
+    caps: usedCaps(cast, counters),
+  }
+}
+
+const factsOf = (cast: Cast, leadId: string) => ({
+  leadId,
+  term: 1,
+  snapshot: cast.snapshot,
+  campaign: cast.campaign,
+  source: cast.source,
+  test: false,
+  mode: 'sync' as const,
+  receivedAt: cast.opensAt,
+  fingerprints: [],
+  wire: { ...wireLead(cast), id: leadId },
+})
+
+/** A play on paper stores, in the form that laws are checked on. */
+export async function playOnPaper(story: Story, stores = new PaperStores()): Promise<Played> {
+  const staged = await playOnStage(story, stores)
+  const { state, terms, rows } = staged.lead
+  return {
+    ...staged,
+    terms,
+    rows,
+    ends: endsOf(state),
+    answers: answersOf(rows),
+    ledger: stores.paper,
+    decided: state.decided,
+  }
+}
