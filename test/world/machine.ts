@@ -76,7 +76,6 @@ class MachinePlay {
   readonly #released: HeldPlaces[] = []
   /** Answers of stores that are there at once, in the order they were asked for. */
   readonly #replies: (() => void)[] = []
-  #isCold = false
   #over = false
 
   constructor(cast: Cast, parts: Parts) {
@@ -117,7 +116,6 @@ class MachinePlay {
     if (rebuiltAt !== undefined) this.#clock.at(rebuiltAt, rebuild)
     if (!cold) return
     this.#clock.at(cold[0], () => {
-      this.#isCold = true
       this.#caps.restore({ epoch: 0, committed: [], tokens: [], tags: [] })
     })
     if (cold[1] !== null) this.#clock.at(cold[1], rebuild)
@@ -129,7 +127,6 @@ class MachinePlay {
       this.#places(contract, 0).map((group) => group.tag),
     )
     this.#caps.restore({ epoch: this.#ledger.epoch, committed: [...this.#cast.sold, ...committed], tokens, tags })
-    this.#isCold = false
     for (const { token, groups } of this.#released)
       this.#caps.release(this.#ledger.epoch, token, groups, this.#clock.wall())
   }
@@ -210,21 +207,25 @@ class MachinePlay {
     const contract = this.#contract(seat)
     const groups = this.#places(contract, price)
     const token = `${LEAD_ID}:${contract.id}:1.${attempt}`
-    const ask = () => {
+    const ask = (again: boolean) => {
       const { epoch } = this.#ledger
       this.#held.set(seat, { token, groups, heldAt: this.#clock.wall(), epoch })
       const said = this.#caps.hold(epoch, token, groups, this.#clock.wall())
-      const warmAt = this.#cast.story.store?.cold?.[1]
-      if (said.code === 'COLD' && this.#isCold && warmAt) this.#clock.at(warmAt, ask)
-      else
-        this.#reply(this.#slow(contract).hold, () => {
-          const at = this.#now
-          if (said.code === 'HELD') this.#hear({ on: 'held', at, seat })
-          else if (said.code === 'FULL') this.#hear({ on: 'full', at, seat, window: said.key.split(':')[2]! })
-          else this.#hear({ on: 'cold', at, seat })
-        })
+      this.#reply(this.#slow(contract).hold, () => {
+        const at = this.#now
+        const warmAt = this.#cast.story.store?.cold?.[1]
+        if (said.code === 'COLD' && warmAt && !again) this.#whenWarm(warmAt, () => ask(true))
+        else if (said.code === 'HELD') this.#hear({ on: 'held', at, seat })
+        else if (said.code === 'FULL') this.#hear({ on: 'full', at, seat, window: said.key.split(':')[2]! })
+        else this.#hear({ on: 'cold', at, seat })
+      })
     }
-    ask()
+    ask(false)
+  }
+
+  #whenWarm(warmAt: number, act: () => void): void {
+    if (this.#now < warmAt) this.#clock.at(warmAt, act)
+    else act()
   }
 
   #slow(contract: Contract): { readonly hold?: number; readonly intent?: number } {

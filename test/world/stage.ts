@@ -91,8 +91,10 @@ export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID
       method === 'intent' ? (slow[(row as { contract: string }).contract]?.intent ?? 0) : 0,
     ),
     warm: () =>
-      cold?.[1] && clock.mono() < cold[1]
-        ? new Promise<boolean>((resolve) => clock.at(cold[1]!, () => resolve(true)))
+      cold?.[1]
+        ? new Promise<boolean>((resolve) =>
+            clock.mono() < cold[1]! ? clock.at(cold[1]!, () => resolve(true)) : resolve(true),
+          )
         : Promise.resolve(false),
     hotLater: () => {},
     lateReply: () => {},
