@@ -273,8 +273,28 @@ describe('the root', () => {
     expect(loose).toEqual([])
   })
 
+  it('locks every package that npm ci asks for, those of other machines included', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as { packages: Lock }
+    const missing = Object.entries(packages).flatMap(([place, needs]) =>
+      Object.keys({ ...needs?.dependencies, ...needs?.optionalDependencies })
+        .filter((name) => !isLocked(packages, place, name))
+        .map((name) => `${place || 'package.json'} needs ${name}`),
+    )
+    expect(missing).toEqual([])
+  })
+
   it('runs the server binary that was checked', () => {
     const file = join(ROOT, 'node_modules/uWebSockets.js/dist/bin/uws_linux_x64_127.node')
     expect(createHash('sha256').update(readFileSync(file)).digest('hex')).toBe(UWS_LINUX_X64_127)
   })
 })
+
+type Lock = Readonly<
+  Record<string, { readonly dependencies?: object; readonly optionalDependencies?: object } | undefined>
+>
+
+/** Looks where Node would: in the package's own folder of packages, then in each above. */
+function isLocked(packages: Lock, place: string, name: string): boolean {
+  if (packages[`${place === '' ? '' : `${place}/`}node_modules/${name}`]) return true
+  return place !== '' && isLocked(packages, place.slice(0, Math.max(0, place.lastIndexOf('/node_modules/'))), name)
+}
