@@ -180,6 +180,7 @@ interface Live extends Seat {
 class Books {
   readonly #live = new Map<string, Live>()
   readonly #committed = new Map<string, number>()
+  readonly #sold = new Set<string>()
   /** Every place ever asked for, by key and version. */
   readonly #known = new Map<string, Map<number, Place>>()
   /** The highest version that the store has certainly heard of. */
@@ -205,8 +206,11 @@ class Books {
     if (answer === 'POSTING') {
       if (!live) throw new Error(`${token} may post although it holds nothing`)
       this.#live.set(token, { ...live, posting: true })
-    } else if (answer === 'COMMITTED' && live) {
+    } else if (answer === 'COMMITTED') {
+      if (!live && !this.#sold.has(token)) throw new Error(`${token} is sold although it holds nothing`)
+      if (!live) return
       this.#live.delete(token)
+      this.#sold.add(token)
       for (const place of live.groups.flatMap(({ places }) => places)) {
         if (!place.transient) this.#committed.set(place.key, (this.#committed.get(place.key) ?? 0) + place.amount)
       }
