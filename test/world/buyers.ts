@@ -1,9 +1,9 @@
 /** Scripted buyers: what each says to a ping or a post, and after how long. */
-import type { PingAnswer, PostAnswer } from '../../buyers/adapter.ts'
+import type { PingAnswer, PostAnswer, PostFacts, WireLead } from '../../buyers/adapter.ts'
 import { readPing, readPost } from '../../buyers/reply.ts'
 import type { BuyersWire, Clock, PostEnd } from '../../buyers/wire.ts'
 import { reason } from '../../rules/reason.ts'
-import { ms } from '../../rules/units.ts'
+import { type Ms, ms } from '../../rules/units.ts'
 import type { Contract } from '../../rules/version.ts'
 import type { PingScript, PostScript, Story, WireFault } from './story.ts'
 
@@ -87,12 +87,19 @@ export class ScriptedWire implements BuyersWire {
     this.#story = story
   }
 
-  ping: BuyersWire['ping'] = (contract, _lead, answered) => {
+  ping(contract: Contract, _lead: WireLead, answered: (answer: PingAnswer) => void): void {
     const { after, says } = pingCourse(contract, this.#story.contracts[contract.id]!.ping ?? 'silent')
     this.#clock.after(ms(after), () => answered(says))
   }
 
-  post: BuyersWire['post'] = (contract, lead, facts, postBy, ended, late) => {
+  post(
+    contract: Contract,
+    lead: WireLead,
+    facts: PostFacts,
+    postBy: Ms,
+    ended: (end: PostEnd) => void,
+    late: (answer: PostAnswer) => void,
+  ): void {
     if (this.#clock.mono() > postBy) {
       this.#clock.after(ms(0), () => ended({ kind: 'notSent', reason: 'post_by' }))
       return
@@ -110,5 +117,7 @@ export class ScriptedWire implements BuyersWire {
     if (course.late) this.#clock.after(ms(course.late.after), () => late(course.late!.says))
   }
 
-  close: BuyersWire['close'] = () => Promise.resolve()
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
 }

@@ -3,6 +3,7 @@ import type { AuctionTerms, SeatTerms } from '../../rules/auction.ts'
 import { payoutOf } from '../../rules/money.ts'
 import { replay, type TraceRow } from '../../rules/trace.ts'
 import { micros, PPM_PER_WHOLE } from '../../rules/units.ts'
+import { postCourse } from './buyers.ts'
 import type { Played } from './machine.ts'
 
 /** Null, or what is wrong. */
@@ -63,6 +64,19 @@ const buyersAgree: Law = ({ wire, ends }) => {
   for (const [contract, end] of ends)
     if (isTaken(end.kind) && !posted.has(contract)) return `${contract} is ${end.kind} and never saw a post`
   return null
+}
+
+/** Whoever read the lead and did not refuse it may own it, whatever the engine thinks of it. */
+const nobodyOwnsItInVain: Law = ({ wire, cast }) => {
+  const owners = wire.seen
+    .map((post) => cast.campaign.contracts.find((contract) => contract.id === post.contract)!)
+    .filter((contract) => {
+      const { says } = postCourse(contract, cast.story.contracts[contract.id]!.post ?? 'silent').end
+      if (says.kind === 'unknown') return says.reason !== 'timeout' || contract.inDoubt !== 'timeout_is_no_sale'
+      return says.kind === 'accepted'
+    })
+  const copies = owners[0] ? cast.campaign.tiers[owners[0].tier]!.copies : 0
+  return owners.length > copies ? `${owners.map((one) => one.id)} may all own one of ${copies} copies` : null
 }
 
 const noTierOpensAfterASale: Law = (played) => {
@@ -246,6 +260,7 @@ export const LAWS = {
   noMoreThanTheCopies,
   neverTwoOfAGroup,
   buyersAgree,
+  nobodyOwnsItInVain,
   noTierOpensAfterASale,
   postsFollowTheirIntents,
   postsLeaveInTime,
