@@ -39,6 +39,8 @@ type Trust = 'down' | 'checking' | 'trusted' | 'cold'
 
 /** Pauses before each try of one call: at most three. */
 const RETRY_AFTER_MS = [0, 50, 250]
+/** A connection that says nothing for so many command timeouts is cut and made anew: its other end may be gone. */
+const DEAD_AFTER_TIMEOUTS = 5
 /** A cold store is looked at again this often while calls come in: another process may have restored it. */
 const RECHECK_MS = 200
 const CAPS_SCRIPTS = ['hold', 'posting', 'commit', 'release'] as const
@@ -53,12 +55,14 @@ export class RedisLink {
   readonly prefix: string
   readonly #client: Redis & ScriptCalls
   readonly #host: string
+  readonly #commandTimeoutMs: number
   readonly #log: (message: string) => void
   readonly #listeners: (() => void)[] = []
   #trust: Trust = 'down'
   #epoch = 0
   /** Changes with every connection and every epoch: what was seen under an older one no longer counts. */
   #generation = 0
+  #connection = 0
   #checked: Promise<void> = Promise.resolve()
   #recheckedAt = 0
   #corked = false
@@ -68,11 +72,13 @@ export class RedisLink {
     this.prefix = options.prefix ?? 'gp:'
     this.#log = options.log ?? (() => undefined)
     this.#host = new URL(options.url).host
+    this.#commandTimeoutMs = options.commandTimeoutMs ?? 1_000
     this.#client = new Redis(options.url, {
       protocol: 2,
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
-      commandTimeout: options.commandTimeoutMs ?? 1_000,
+      commandTimeout: this.#commandTimeoutMs,
+      socketTimeout: DEAD_AFTER_TIMEOUTS * this.#commandTimeoutMs,
       retryStrategy: (times) => Math.min(times * 50, 1_000),
     }) as Redis & ScriptCalls
     defineScripts(this.#client)
@@ -125,7 +131,7 @@ export class RedisLink {
   async trustedScript(name: ScriptName, args: string[]): Promise<Reply> {
     for (const after of RETRY_AFTER_MS) {
       if (after > 0) await pause(after)
-      if (this.#trust === 'checking') await this.#checked
+      if (this.#trust === 'checking') await Promise.race([this.#checked, pause(this.#commandTimeoutMs)])
       const trust = this.#state()
       if (trust === 'cold') return this.#stillCold()
       if (trust !== 'trusted') continue
@@ -173,12 +179,12 @@ export class RedisLink {
 
   /** A number for the present connection: a restoration that sees it change was interrupted. */
   connection(): number {
-    return this.#generation
+    return this.#connection
   }
 
   /** Records that the instance was restored under this epoch, and works under it from now on. */
   async restored(epoch: number, runId: string, connection: number): Promise<void> {
-    const same = connection === this.#generation && (await this.runId()) === runId
+    const same = connection === this.#connection && (await this.runId()) === runId
     if (!same) throw new Error(`Redis at ${this.#host} was restarted or lost while it was restored: restore it again`)
     await this.call((client) => client.hset(`${this.prefix}meta`, 'epoch', String(epoch), 'run', runId))
     this.#epoch = epoch
@@ -198,6 +204,7 @@ export class RedisLink {
   }
 
   #connected(): void {
+    this.#connection++
     this.#log(`connected to Redis at ${this.#host}`)
     this.#check()
   }
