@@ -25,6 +25,8 @@ export interface ConductPorts {
   readonly warm: () => Promise<boolean>
   /** Commits or releases that the store did not answer: tried again until it does. */
   readonly hotLater: (act: () => Promise<unknown>) => void
+  /** A release that was given, for `Releases`: a rebuild may bring its places back. */
+  readonly released?: (again: () => Promise<unknown>) => void
   /** A reply that came after its post had been given up as in doubt. */
   readonly lateReply: (lead: LiveLead, seat: number, answer: PostAnswer) => void
   /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
@@ -287,8 +289,12 @@ function traceparent(leadId: string): string {
 function settleHold(ports: ConductPorts, lead: LiveLead, command: Command<'commit' | 'release'>): void {
   const { token, groups } = lead.held.get(command.seat)!
   if (groups.length === 0) return
-  const act = () => ports.hot[command.do](token, groups, ports.clock.wall())
+  const act = async () => {
+    const said = await ports.hot[command.do](token, groups, ports.clock.wall())
+    if (said === 'COLD') throw new Error(`the hot store is cold: ${command.do} of ${token} is still to come`)
+  }
   act().catch(() => ports.hotLater(act))
+  if (command.do === 'release') ports.released?.(act)
 }
 
 async function result(ports: ConductPorts, lead: LiveLead, command: Command<'result'>): Promise<void> {

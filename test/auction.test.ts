@@ -8,10 +8,11 @@ import { newAuction, outcomes, POST_BY_MS, step } from '../rules/step.ts'
 import { byBid, type Ranked, whyBehind } from '../rules/strategy.ts'
 import { eventOf, eventRow, replay, type TraceRow, traceLines } from '../rules/trace.ts'
 import { micros, ms, ppm } from '../rules/units.ts'
-import { assertWorlds } from './world/found.ts'
+import { assertWorlds, assertWorldsLater } from './world/found.ts'
 import { brokenLaws } from './world/laws.ts'
 import { type Played, playOnMachine } from './world/machine.ts'
 import { anyStory } from './world/random.ts'
+import { playOnPaper } from './world/stage.ts'
 import type { PingScript, Story, StoryContract } from './world/story.ts'
 
 const dollars = (n: number) => micros(n * 1_000_000)
@@ -320,6 +321,19 @@ describe('in random worlds', () => {
           throw new Error('its bids in another order give another result')
       }),
       3_000,
+    )
+  })
+
+  test('the conductor does what the machine says, row for row', async () => {
+    await assertWorldsLater(
+      fc.asyncProperty(anyStory, async (story) => {
+        const played = await playOnPaper(story)
+        const broken = brokenLaws(played)
+        if (broken.length > 0) throw new Error(broken.map(({ law, wrong }) => `${law}: ${wrong}`).join('; '))
+        if (JSON.stringify(played.rows) !== JSON.stringify(playOnMachine(story).rows))
+          throw new Error('the conductor and the machine differ')
+      }),
+      2_000,
     )
   })
 

@@ -2,18 +2,19 @@
 import { describe, expect, test } from 'vitest'
 import { brokenLaws } from './world/laws.ts'
 import { PaperLedger } from './world/ledger.ts'
-import { LEAD_ID, type Parts, playOnMachine } from './world/machine.ts'
-import { MUTANTS, Repeated } from './world/mutants.ts'
+import { LEAD_ID, type Parts, type Played, playOnMachine } from './world/machine.ts'
+import { MUTANTS, Repeated, STAGE_MUTANTS } from './world/mutants.ts'
+import { playOnPaper } from './world/stage.ts'
 import { readStories, type Story } from './world/story.ts'
 
 const stories = readStories('auctions')
 
-/** Names of the laws that some story breaks with these parts; `story` where one comes out otherwise than told, `throw` where one cannot be played. */
-function noticedBy(parts: () => Parts): Set<string> {
+/** Names of the laws that some story breaks; `story` where one comes out otherwise than told, `throw` where one cannot be played. */
+async function noticedBy(play: (story: Story) => Played | Promise<Played>): Promise<Set<string>> {
   const noticed = new Set<string>()
   for (const { story } of stories) {
     try {
-      const played = playOnMachine(story, parts())
+      const played = await play(story)
       for (const { law } of brokenLaws(played)) noticed.add(law)
       if (JSON.stringify(played.trace) !== JSON.stringify(story.expect.trace)) noticed.add('story')
     } catch {
@@ -23,18 +24,25 @@ function noticedBy(parts: () => Parts): Set<string> {
   return noticed
 }
 
+const onMachine = (parts: () => Parts) => noticedBy((story) => playOnMachine(story, parts()))
+
 describe('with nothing taken away', () => {
-  test('no law is broken', () => {
-    expect(noticedBy(() => ({}))).toEqual(new Set())
+  test('no law is broken', async () => {
+    expect(await onMachine(() => ({}))).toEqual(new Set())
+    expect(await noticedBy((story) => playOnPaper(story))).toEqual(new Set())
   })
 
-  test('a call whose reply was lost may come again', () => {
-    expect(noticedBy(() => ({ caps: new Repeated() }))).toEqual(new Set())
+  test('a call whose reply was lost may come again', async () => {
+    expect(await onMachine(() => ({ caps: new Repeated() }))).toEqual(new Set())
   })
 })
 
-test.each(MUTANTS)('$bug: noticed by $caughtBy', ({ caughtBy, parts }) => {
-  expect([...noticedBy(parts)]).toContain(caughtBy)
+test.each(MUTANTS)('$bug: noticed by $caughtBy', async ({ caughtBy, parts }) => {
+  expect([...(await onMachine(parts))]).toContain(caughtBy)
+})
+
+test.each(STAGE_MUTANTS)('$bug: noticed by $caughtBy', async ({ caughtBy, change }) => {
+  expect([...(await noticedBy((story) => playOnPaper(story, change)))]).toContain(caughtBy)
 })
 
 describe('two engines that both believe the lead theirs', () => {

@@ -5,7 +5,14 @@ import type { Story } from './story.ts'
 
 /** Runs a property on random worlds. A world that fails is shrunk, saved under `test/golden/found/`, and thrown with its seed. */
 export function assertWorlds(property: fc.IPropertyWithHooks<[Story]>, numRuns: number): void {
-  const details = fc.check(property, { numRuns, unbiased: true })
+  throwIfFailed(fc.check(property, { numRuns, unbiased: true }))
+}
+
+export async function assertWorldsLater(property: fc.IAsyncPropertyWithHooks<[Story]>, numRuns: number): Promise<void> {
+  throwIfFailed(await fc.check(property, { numRuns, unbiased: true }))
+}
+
+function throwIfFailed(details: fc.RunDetails<[Story]>): void {
   if (!details.failed) return
   const file = details.counterexample ? save(details.counterexample[0], details) : null
   const message = fc.defaultReportMessage(details)

@@ -306,7 +306,7 @@ class MachinePlay {
       results: this.#resultRows(results),
       final,
     })
-    this.#reply(0, () => {
+    this.#reply(this.#cast.story.store?.slowResult, () => {
       this.#hear({ on: 'durable', at: this.#now })
       if (status === 'pending') this.#over = true
     })

@@ -1,4 +1,5 @@
 /** Planted bugs: each takes one safeguard away, and names the law that must notice. */
+import type { ConductPorts } from '../../engine/conduct.ts'
 import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent } from '../../rules/auction.ts'
 import { Caps, type HoldAnswer, type PlaceGroup, type PostingAnswer, type ReleaseAnswer } from '../../rules/caps.ts'
@@ -332,3 +333,54 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
 ]
+
+export interface StageMutant {
+  readonly bug: string
+  readonly caughtBy: LawName | 'story'
+  readonly change: (ports: ConductPorts) => ConductPorts
+}
+
+/** The same object with some members replaced. */
+const but = <T extends object>(target: T, members: Partial<T>): T =>
+  new Proxy(target, {
+    get: (_, name) => {
+      const member = Reflect.get(Object.hasOwn(members, name) ? members : target, name)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+
+export const STAGE_MUTANTS: readonly StageMutant[] = [
+  {
+    bug: 'the conductor does not ask for the posting state',
+    caughtBy: 'capsDoNotDrift',
+    change: (ports) => ({ ...ports, hot: but(ports.hot, { posting: async () => 'POSTING' }) }),
+  },
+  {
+    bug: 'the conductor writes no INTENT',
+    caughtBy: 'ledgerAgrees',
+    change: (ports) => ({ ...ports, ledger: but(ports.ledger, { intent: async () => 'INTENDED' }) }),
+  },
+  {
+    bug: 'the conductor takes a RESULT for durable when it is only sent',
+    caughtBy: 'story',
+    change: (ports) => {
+      const sent: PaperResult = (row) => {
+        void ports.ledger.result(row)
+        return Promise.resolve()
+      }
+      return { ...ports, ledger: but(ports.ledger, { result: sent }) }
+    },
+  },
+  {
+    bug: 'a release that a cold store did not take is forgotten',
+    caughtBy: 'capsDoNotDrift',
+    change: (ports) => ({ ...ports, hotLater: () => {}, released: () => {} }),
+  },
+  {
+    bug: 'a tier has no deadline',
+    caughtBy: 'story',
+    change: (ports) => ({ ...ports, clock: but(ports.clock, { after: () => ({ cancel: () => {} }) }) }),
+  },
+]
+
+type PaperResult = ConductPorts['ledger']['result']

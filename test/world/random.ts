@@ -106,6 +106,10 @@ export const anyStory: fc.Arbitrary<Story> = fc
     sourceCaps: fewCaps,
     buyerCaps: fewCaps,
     trouble,
+    slowResult: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.integer({ min: 1, max: 500 }) },
+    ),
     slow: fc.oneof(
       { weight: 4, arbitrary: fc.constant([]) },
       { weight: 1, arbitrary: fc.array(slow, { minLength: 8, maxLength: 8 }) },
@@ -146,7 +150,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
         terms: world.terms,
         contracts,
         caps: { source: world.sourceCaps, 'buyer buyer-0': world.buyerCaps },
-        store: { ...world.trouble, slow: slows },
+        store: { ...world.trouble, slow: slows, slowResult: world.slowResult },
         expect: { trace: [], outcomes: {}, caps: {} },
       } satisfies Story),
     ) as Story

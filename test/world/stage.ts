@@ -1,8 +1,9 @@
 /** Plays a story through the conductor, on whatever stores it is given: in this process, or real ones. */
-import { conduct } from '../../engine/conduct.ts'
+import { type ConductPorts, conduct } from '../../engine/conduct.ts'
 import { type LiveLead, LiveLeads } from '../../engine/live.ts'
+import { Releases } from '../../engine/releases.ts'
 import { MemoryStore } from '../../engine/store/memory.ts'
-import type { HotStore, Ledger } from '../../engine/store/port.ts'
+import type { HotStore, IntentRow, Ledger } from '../../engine/store/port.ts'
 import { placesOf } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import { outcomeWords, traceLines } from '../../rules/trace.ts'
@@ -31,11 +32,11 @@ export class PaperStores implements Stores {
   readonly ledger: Ledger
   readonly paper: PaperLedger
 
-  constructor(paper = new PaperLedger(), hot: HotStore = new MemoryStore('test')) {
-    this.paper = paper
-    this.hot = hot
-    this.ledger = new MemoryLedger(paper)
+  constructor() {
+    this.paper = new PaperLedger()
     this.paper.epoch = 0
+    this.hot = new MemoryStore('test')
+    this.ledger = new MemoryLedger(this.paper)
   }
 
   async rebuild(cast: Cast): Promise<void> {
@@ -72,15 +73,31 @@ export interface Staged extends StoryEnd {
   readonly counters: Readonly<Record<string, number>>
 }
 
-export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID): Promise<Staged> {
+/** `change`: where a test puts a bug into the conductor's world. */
+export async function playOnStage(
+  story: Story,
+  stores: Stores,
+  leadId = LEAD_ID,
+  change: (ports: ConductPorts) => ConductPorts = (ports) => ports,
+): Promise<Staged> {
   const cast = castStory(story)
   const clock = new VirtualClock(cast.opensAt)
   const quiet = new Quiet(clock)
   const wire = new ScriptedWire(clock, story)
-  const { slow = {}, cold, rebuiltAt, fencedAt } = story.store ?? {}
+  const { slow = {}, slowResult = 0, cold, rebuiltAt, fencedAt } = story.store ?? {}
   const live = new LiveLeads(1)
   const dice = cast.opening.dice.values()
-  const ports = {
+  const releases = new Releases(clock)
+  const later: (() => Promise<unknown>)[] = []
+  const give = (act: () => Promise<unknown>): void => {
+    act().catch(() => later.push(act))
+  }
+  const rebuild = async () => {
+    await quiet.track(stores.rebuild(cast))
+    for (const act of later.splice(0)) give(act)
+    releases.repeat(give)
+  }
+  const ports: ConductPorts = {
     clock,
     wire,
     live,
@@ -88,7 +105,7 @@ export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID
       method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : 0,
     ),
     ledger: quiet.watch(stores.ledger, (method, [row]) =>
-      method === 'intent' ? (slow[(row as { contract: string }).contract]?.intent ?? 0) : 0,
+      method === 'intent' ? (slow[(row as IntentRow).contract]?.intent ?? 0) : method === 'result' ? slowResult : 0,
     ),
     warm: () =>
       cold?.[1]
@@ -96,7 +113,8 @@ export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID
             clock.mono() < cold[1]! ? clock.at(cold[1]!, () => resolve(true)) : resolve(true),
           )
         : Promise.resolve(false),
-    hotLater: () => {},
+    hotLater: (act: () => Promise<unknown>) => void later.push(act),
+    released: (again: () => Promise<unknown>) => releases.note(again),
     lateReply: () => {},
     givenUp: () => {},
     observe: () => {},
@@ -106,11 +124,11 @@ export async function playOnStage(story: Story, stores: Stores, leadId = LEAD_ID
   await stores.rebuild(cast)
   await stores.ledger.received(receivedRow(cast, leadId))
   if (fencedAt !== undefined) clock.at(fencedAt, () => void quiet.track(stores.fence()))
-  if (rebuiltAt !== undefined) clock.at(rebuiltAt, () => void quiet.track(stores.rebuild(cast)))
+  if (rebuiltAt !== undefined) clock.at(rebuiltAt, () => void rebuild())
   if (cold) clock.at(cold[0], () => void quiet.track(stores.forget()))
-  if (cold?.[1]) clock.at(cold[1], () => void quiet.track(stores.rebuild(cast)))
+  if (cold?.[1]) clock.at(cold[1], () => void rebuild())
   const { eligible, excluded } = cast.opening
-  const lead = conduct(ports, factsOf(cast, leadId), { eligible, excluded })
+  const lead = conduct(change(ports), factsOf(cast, leadId), { eligible, excluded })
   await quiet.run()
   const { counters } = await stores.hot.dump()
   return {
@@ -138,8 +156,9 @@ const factsOf = (cast: Cast, leadId: string) => ({
 })
 
 /** A play on paper stores, in the form that laws are checked on. */
-export async function playOnPaper(story: Story, stores = new PaperStores()): Promise<Played> {
-  const staged = await playOnStage(story, stores)
+export async function playOnPaper(story: Story, change?: (ports: ConductPorts) => ConductPorts): Promise<Played> {
+  const stores = new PaperStores()
+  const staged = await playOnStage(story, stores, LEAD_ID, change)
   const { state, terms, rows } = staged.lead
   return {
     ...staged,

@@ -58,6 +58,8 @@ export interface StoryContract {
 export interface StoryStore {
   /** How long the store's answers to one contract's steps take. */
   readonly slow?: Readonly<Record<string, { readonly hold?: number; readonly intent?: number }>>
+  /** How long the ledger takes to make a RESULT durable. */
+  readonly slowResult?: number
   /** The hot store loses its memory at the first moment, and has it again at the second (null: not while this lead lives). */
   readonly cold?: readonly [number, number | null]
   /** The hot store is rebuilt from the ledger under a new epoch. */
