@@ -23,7 +23,17 @@ const ROOT_ENTRIES = [
   'tsconfig.json',
 ]
 /** Libraries that neither wait nor touch the world. */
-const PURE = new Set(['typebox', 'luxon', 'libphonenumber-js', 'validator', 're2js', 'ipaddr.js'])
+const PURE = new Set([
+  'typebox',
+  'luxon',
+  'libphonenumber-js',
+  'validator',
+  're2js',
+  'ipaddr.js',
+  'tldts',
+  'disposable-email-domains',
+  'email-providers',
+])
 const MAX_FUNCTION_LINES = 60
 /** Waiting, clocks, dice and the world, by the names under which code reaches them. */
 const IMPURE =
