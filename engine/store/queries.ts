@@ -1,0 +1,122 @@
+/** What the ledger is asked beside its hot path. */
+import { type Kysely, type Selectable, sql } from 'kysely'
+import { micros } from '../../rules/units.ts'
+import type { LeadRecord } from './port.ts'
+import type {
+  EntriesTable,
+  IntentsTable,
+  LeadKeysTable,
+  LeadsTable,
+  LedgerTables,
+  ResolutionsTable,
+  SalesTable,
+} from './tables.ts'
+
+type Db = Kysely<LedgerTables>
+
+/** Everything that is known of one lead. `key` is null once it was erased. */
+export interface LeadFile {
+  readonly lead: Selectable<LeadsTable>
+  readonly key: Selectable<LeadKeysTable> | null
+  /** In the order in which they were made. */
+  readonly intents: readonly Selectable<IntentsTable>[]
+  readonly sales: readonly Selectable<SalesTable>[]
+  readonly entries: readonly Selectable<EntriesTable>[]
+  readonly resolutions: readonly Selectable<ResolutionsTable>[]
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** A lead's outcome; null where the ledger has no such lead. One that is still being decided has the status `received`. */
+export async function leadRecord(db: Db, leadId: string): Promise<LeadRecord | null> {
+  if (!UUID.test(leadId)) return null
+  const row = await db
+    .selectFrom('leads')
+    .select(['campaign', 'source', 'status', 'payout', 'copies', 'reasons', 'redirect_url', 'lead_ref', 'currency'])
+    .select('test')
+    .where('id', '=', leadId)
+    .executeTakeFirst()
+  if (!row) return null
+  return {
+    leadId,
+    campaign: row.campaign,
+    source: row.source,
+    status: row.status ?? 'received',
+    payout: micros(row.payout),
+    copies: row.copies,
+    reasons: row.reasons,
+    redirectUrl: row.redirect_url,
+    leadRef: row.lead_ref,
+    currency: row.currency,
+    decided: row.status !== null,
+    test: row.test,
+  }
+}
+
+export async function boundKey(db: Db, key: string): Promise<{ leadId: string; bodyHash: string } | null> {
+  const row = await db
+    .selectFrom('idempotency')
+    .select(['lead_id', 'body_hash'])
+    .where('key', '=', key)
+    .executeTakeFirst()
+  return row ? { leadId: row.lead_id, bodyHash: row.body_hash } : null
+}
+
+export async function leadFile(db: Db, leadId: string): Promise<LeadFile | null> {
+  if (!UUID.test(leadId)) return null
+  const lead = await db.selectFrom('leads').selectAll().where('id', '=', leadId).executeTakeFirst()
+  if (!lead) return null
+  const [key, intents, sales, entries, resolutions] = await Promise.all([
+    db.selectFrom('lead_keys').selectAll().where('lead_id', '=', leadId).executeTakeFirst(),
+    db.selectFrom('intents').selectAll().where('lead_id', '=', leadId).orderBy('created_at').orderBy('term').execute(),
+    db.selectFrom('sales').selectAll().where('lead_id', '=', leadId).orderBy('copy').execute(),
+    db.selectFrom('entries').selectAll().where('lead_id', '=', leadId).orderBy('copy').orderBy('account').execute(),
+    db.selectFrom('resolutions').selectAll().where('lead_id', '=', leadId).orderBy('id').execute(),
+  ])
+  return { lead, key: key ?? null, intents, sales, entries, resolutions }
+}
+
+/** Ids of the latest leads, newest first: those of one source or campaign where given. */
+export async function latestLeads(
+  db: Db,
+  most: number,
+  of: { readonly campaign?: string; readonly source?: string; readonly status?: string } = {},
+): Promise<{ id: string; campaign: string; source: string; status: string | null; received_at: Date }[]> {
+  let query = db.selectFrom('leads').select(['id', 'campaign', 'source', 'status', 'received_at'])
+  if (of.campaign !== undefined) query = query.where('campaign', '=', of.campaign)
+  if (of.source !== undefined) query = query.where('source', '=', of.source)
+  if (of.status !== undefined) query = query.where('status', '=', of.status)
+  return query.orderBy('id', 'desc').limit(most).execute()
+}
+
+/**
+ * Numbers a canonical configuration: the latest version's number where the text is that version's, else the next one.
+ * A text that returns after another one is a new version.
+ */
+export function numberVersion(db: Db, canonical: string): Promise<number> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(74, 0)`.execute(tx)
+    const latest = await tx.selectFrom('versions').selectAll().orderBy('number', 'desc').limit(1).executeTakeFirst()
+    if (latest?.canonical === canonical) return latest.number
+    const number = (latest?.number ?? 0) + 1
+    await tx.insertInto('versions').values({ number, canonical }).execute()
+    return number
+  })
+}
+
+/** Canonical text of a version; null where there is none of that number. */
+export async function versionText(db: Db, number: number): Promise<string | null> {
+  const row = await db.selectFrom('versions').select('canonical').where('number', '=', number).executeTakeFirst()
+  return row?.canonical ?? null
+}
+
+/** How many posts of each contract are in doubt. */
+export async function doubtsByContract(db: Db): Promise<ReadonlyMap<string, number>> {
+  const rows = await db
+    .selectFrom('intents')
+    .select(['contract', db.fn.countAll<number>().as('n')])
+    .where('state', '=', 'in_doubt')
+    .groupBy('contract')
+    .execute()
+  return new Map(rows.map(({ contract, n }) => [contract, n]))
+}

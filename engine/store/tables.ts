@@ -1,0 +1,193 @@
+/** The ledger's tables as Kysely sees them. Columns that only the ledger's own functions write are read-only here. */
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
+import type { PlaceGroup } from '../../rules/caps.ts'
+
+type ReadOnly<T> = ColumnType<T, never, never>
+type Moment = ReadOnly<Date>
+
+export type IntentState = 'open' | 'in_doubt' | 'accepted' | 'rejected' | 'not_sent'
+
+export interface EnginesTable {
+  id: GeneratedAlways<number>
+  host: string
+  pid: number
+  started_at: Generated<Date>
+  beat_at: Generated<Date>
+  fenced_at: Date | null
+  fenced_by: number | null
+}
+
+export interface HotStoreTable {
+  only: Generated<boolean>
+  epoch: number
+  run_id: string | null
+  restored_at: Date | null
+}
+
+export interface VersionsTable {
+  number: number
+  canonical: string
+  created_at: Generated<Date>
+}
+
+export interface LeadsTable {
+  id: ReadOnly<string>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  version: ReadOnly<number>
+  mode: ReadOnly<'sync' | 'async'>
+  test: ReadOnly<boolean>
+  received_at: Moment
+  lead_ref: ReadOnly<string | null>
+  keyed: ReadOnly<boolean>
+  fingerprints: ReadOnly<string[]>
+  bound_for_ms: ReadOnly<number>
+  currency: ReadOnly<string>
+  sealed: ReadOnly<Buffer>
+  owner: ReadOnly<number>
+  term: ReadOnly<number>
+  status: ReadOnly<string | null>
+  payout: ReadOnly<number>
+  copies: ReadOnly<number>
+  reasons: ReadOnly<string[]>
+  redirect_url: ReadOnly<string | null>
+  trace: ReadOnly<string | null>
+  decided_at: ReadOnly<Date | null>
+}
+
+export interface LeadKeysTable {
+  lead_id: ReadOnly<string>
+  wrapped: ReadOnly<Buffer>
+  key_version: ReadOnly<number>
+}
+
+export interface IntentsTable {
+  lead_id: ReadOnly<string>
+  contract: ReadOnly<string>
+  term: ReadOnly<number>
+  attempt: ReadOnly<number>
+  buyer: ReadOnly<string>
+  copy: ReadOnly<number>
+  state: ReadOnly<IntentState>
+  price: ReadOnly<number>
+  payout: ReadOnly<number>
+  held_at: Moment
+  post_by: Moment
+  post_ms: ReadOnly<number>
+  in_doubt: ReadOnly<'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'>
+  places: JSONColumnType<PlaceGroup[], never, never>
+  epoch: ReadOnly<number>
+  engine: ReadOnly<number>
+  created_at: Moment
+  reason: ReadOnly<string | null>
+  reason_name: ReadOnly<string | null>
+  doubt: ReadOnly<string | null>
+  doubted_at: ReadOnly<Date | null>
+  buyer_reference: ReadOnly<string | null>
+  redirect_url: ReadOnly<string | null>
+  price_cut: ReadOnly<boolean>
+  ended_at: ReadOnly<Date | null>
+}
+
+export interface SalesTable {
+  lead_id: ReadOnly<string>
+  copy: ReadOnly<number>
+  contract: ReadOnly<string>
+  buyer: ReadOnly<string>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  price: ReadOnly<number>
+  payout: ReadOnly<number>
+  currency: ReadOnly<string>
+  price_cut: ReadOnly<boolean>
+  buyer_reference: ReadOnly<string | null>
+  held_at: Moment
+  sold_at: Moment
+}
+
+export interface EntriesTable {
+  lead_id: ReadOnly<string>
+  copy: ReadOnly<number>
+  cause: ReadOnly<string>
+  account: ReadOnly<string>
+  amount: ReadOnly<number>
+  currency: ReadOnly<string>
+  entered_at: Moment
+}
+
+export interface InvalidAttemptsTable {
+  id: ReadOnly<string>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  received_at: Moment
+  issues: ReadOnly<string>
+  sealed: ReadOnly<Buffer>
+}
+
+export interface IdempotencyTable {
+  key: ReadOnly<string>
+  body_hash: ReadOnly<string>
+  lead_id: ReadOnly<string>
+  bound_at: Moment
+}
+
+export interface FingerprintsTable {
+  fingerprint: ReadOnly<string>
+  lead_id: ReadOnly<string>
+  until: Moment
+}
+
+export interface RollupsTable {
+  hour: Moment
+  engine: ReadOnly<number>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  contract: ReadOnly<string>
+  kind: ReadOnly<string>
+  reason: ReadOnly<string>
+  n: ReadOnly<number>
+}
+
+export interface SoldSumsTable {
+  quarter: Moment
+  engine: ReadOnly<number>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  buyer: ReadOnly<string>
+  contract: ReadOnly<string>
+  currency: ReadOnly<string>
+  n: ReadOnly<number>
+  price: ReadOnly<number>
+  payout: ReadOnly<number>
+}
+
+export interface ResolutionsTable {
+  id: GeneratedAlways<number>
+  lead_id: ReadOnly<string>
+  contract: ReadOnly<string>
+  term: ReadOnly<number>
+  attempt: ReadOnly<number>
+  copy: ReadOnly<number>
+  verdict: ReadOnly<string>
+  reason: ReadOnly<string>
+  applied: ReadOnly<boolean>
+  by: ReadOnly<string>
+  at: Moment
+}
+
+export interface LedgerTables {
+  engines: EnginesTable
+  hot_store: HotStoreTable
+  versions: VersionsTable
+  leads: LeadsTable
+  lead_keys: LeadKeysTable
+  intents: IntentsTable
+  sales: SalesTable
+  entries: EntriesTable
+  invalid_attempts: InvalidAttemptsTable
+  idempotency: IdempotencyTable
+  fingerprints: FingerprintsTable
+  rollups: RollupsTable
+  sold_sums: SoldSumsTable
+  resolutions: ResolutionsTable
+}
