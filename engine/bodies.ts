@@ -31,21 +31,6 @@ export function readBody(contentType: string, body: Uint8Array): BodyRead {
   }
 }
 
-const NO_FIELDS: Fields = Object.freeze(Object.create(null))
-
-/** The parameters of an address, read as a form is. A query that breaks a form's bounds has none. */
-export function readQuery(query: string): Fields {
-  if (query === '') return NO_FIELDS
-  try {
-    const fields = readForm(query)
-    checkTexts(fields)
-    return fields
-  } catch (error) {
-    if (error instanceof Unreadable) return NO_FIELDS
-    throw error
-  }
-}
-
 interface BodyType {
   readonly format: Format
   readonly charset: string
