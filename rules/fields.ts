@@ -28,7 +28,16 @@ export interface FieldSpec {
   /** Smallest number, amount, year or age; fewest characters of a text. */
   readonly min?: number
   readonly max?: number
+  /**
+   * Countries of phones, postal codes and states; the first is that of a phone without a country code. Unset: phones of
+   * every country, everything else American.
+   */
+  readonly countries?: readonly Country[]
 }
+
+/** ISO 3166 codes of the countries whose postal codes and states are known here. */
+export const COUNTRIES = ['US', 'CA', 'GB'] as const
+export type Country = (typeof COUNTRIES)[number]
 
 export type FieldTypeName = string
 
@@ -38,10 +47,10 @@ export type FieldTypeName = string
  * - any type: `bad_characters` (U+0000 or half a surrogate pair), `too_long`, `not_flat` (an object or several values)
  * - texts: `too_short`, `not_a_name`, `not_a_city`, `not_an_address`, `not_an_option`
  * - numbers: `not_a_number`, `not_an_integer`, `not_an_amount`, `not_a_range`, `not_a_boolean`, `too_small`, `too_large`
- * - phone: `not_a_number` (no phone number at all), `not_a_phone` (a number that cannot be dialled)
+ * - phone: `not_a_number` (no phone number at all), `not_a_phone` (a number that cannot be dialled), `not_in_country`
  * - other contact: `not_an_email`, `not_a_url`, `not_an_ip`
- * - places: `not_a_zip`, `not_a_state`, `not_a_country`; of the whole lead: `zip_not_in_state`
- * - times: `not_a_date`, `not_a_time`, `not_a_year`, `in_the_future`, `too_young`, `too_old`
+ * - places: `not_a_zip`, `not_a_postal_code` (where other countries count), `not_a_state`, `not_a_country`; of the whole lead: `zip_not_in_state`
+ * - times: `not_a_date`, `not_a_time`, `not_a_moment`, `not_a_year`, `in_the_future`, `too_young`, `too_old`
  * - identity: `not_an_ssn`, `not_a_routing_number`, `not_an_account`, `not_a_vin`, `bad_checksum`,
  *   `not_a_trustedform_url`, `not_a_jornaya_id`
  */
@@ -61,11 +70,17 @@ export interface FieldContext {
 /** How values of a type compare: what a filter may ask of them. */
 export type FieldKind = 'text' | 'number' | 'boolean' | 'money' | 'band' | 'date'
 
+export type PartKind = 'text' | 'number' | 'boolean'
+
+/** Raw text, its normal form, its parts. Read at `EXAMPLE_NOW`. */
+type GoodExamples = readonly (readonly [raw: string, normal: string | number | boolean, parts?: Parts])[]
+type BadExamples = readonly (readonly [raw: string, code: IssueCode])[]
+
 export interface FieldType {
   readonly name: FieldTypeName
   readonly kind: FieldKind
   /** Parts that a reading may have, and how they compare. */
-  readonly parts: Readonly<Record<string, 'text' | 'number'>>
+  readonly parts: Readonly<Record<string, PartKind>>
   /** Longest raw value, in UTF-16 units. */
   readonly maxLength: number
   /** True where one field holds several values, joined by `|`. */
@@ -78,9 +93,10 @@ export interface FieldType {
   readonly parse: (text: string, spec: FieldSpec, context: FieldContext) => Reading | IssueCode
   /** Spec under which the examples hold, where the type needs one. */
   readonly exampleSpec?: FieldSpec
-  /** Raw text, its normal form, its parts. Read at `EXAMPLE_NOW`. */
-  readonly good: readonly (readonly [raw: string, normal: string | number | boolean, parts?: Parts])[]
-  readonly bad: readonly (readonly [raw: string, code: IssueCode])[]
+  readonly good: GoodExamples
+  readonly bad: BadExamples
+  /** Examples under other specs. */
+  readonly elsewhere?: readonly { readonly spec: FieldSpec; readonly good: GoodExamples; readonly bad: BadExamples }[]
 }
 
 /** 2026-03-02 20:00 UTC: the moment at which the examples of the types hold. */

@@ -1,6 +1,6 @@
 /** A lead, parsed once at the boundary: a Lead, or every issue at once. */
 
-import { zipIsIn } from './fields/zips.ts'
+import { postalIsIn } from './fields/postal.ts'
 import { type FieldContext, type FieldType, type FieldValue, fieldType, isStorable, readField } from './fields.ts'
 import { TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals.ts'
 
@@ -126,7 +126,7 @@ export function parseLead(
 }
 
 function zipAgrees(zip: FieldValue, state: FieldValue | undefined): boolean {
-  return state === undefined || zipIsIn(zip.normal as string, state.normal as string)
+  return state === undefined || postalIsIn(zip, state.normal as string)
 }
 
 /** Stands for a value that is an object, or several values where one is expected. No text that arrives can be it: it is not well formed. */

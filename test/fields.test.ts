@@ -8,7 +8,7 @@ import { statesOfZip, zipIsIn } from '../rules/fields/zips.ts'
 import { EXAMPLE_NOW, FIELD_TYPES, type FieldType, readField } from '../rules/fields.ts'
 
 const specOf = (type: FieldType) => type.exampleSpec ?? { type: type.name }
-const read = (type: FieldType, raw: string) => readField(type, specOf(type), raw, { now: EXAMPLE_NOW })
+const read = (type: FieldType, raw: string, spec = specOf(type)) => readField(type, spec, raw, { now: EXAMPLE_NOW })
 
 describe.each([...FIELD_TYPES.values()].map((type) => [type.name, type] as const))('%s', (_, type) => {
   test.each(type.good.map(([raw, normal, parts]) => ({ raw, normal, parts })))(
@@ -20,6 +20,14 @@ describe.each([...FIELD_TYPES.values()].map((type) => [type.name, type] as const
 
   test.each(type.bad)('refuses %j as %s', (raw, code) => {
     expect(read(type, raw)).toBe(code)
+  })
+
+  test('keeps its examples under other specs', () => {
+    for (const { spec, good, bad } of type.elsewhere ?? []) {
+      for (const [raw, normal, parts] of good)
+        expect(read(type, raw, spec)).toEqual(parts === undefined ? { raw, normal } : { raw, normal, parts })
+      for (const [raw, code] of bad) expect([raw, read(type, raw, spec)]).toEqual([raw, code])
+    }
   })
 
   test('reads its own normal form as the same value', () => {
@@ -69,7 +77,7 @@ describe.each([...FIELD_TYPES.values()].map((type) => [type.name, type] as const
   })
 })
 
-const KINDS = { text: 'string', number: 'number' } as const
+const KINDS = { text: 'string', number: 'number', boolean: 'boolean' } as const
 
 test('every ZIP code of the United States is in its state by the table of prefixes', () => {
   const known = Object.values(zipcodes.codes).filter(({ country }) => country === 'US')

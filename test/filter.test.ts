@@ -138,7 +138,7 @@ describe('faults, each with its path and what to do', () => {
     ],
     [
       { 'phone.carrier': 'x' },
-      'contracts.acme.filter.phone.carrier: "phone" has no part "carrier": it has country, area.',
+      'contracts.acme.filter.phone.carrier: "phone" has no part "carrier": it has country, area, ext, line.',
     ],
     [{ 'state.name': 'x' }, 'contracts.acme.filter.state.name: "state" has no part "name": it has no parts.'],
     [

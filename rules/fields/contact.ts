@@ -1,57 +1,7 @@
 /** Field types that reach a person or a browser: phone, email, URL, IP address. */
-import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
-import validator from 'validator'
 import type { FieldType, IssueCode, Reading } from '../fields.ts'
-
-const DIGIT = /\d/
-/** Numbers without a country code are read as American. `extract: false`: the whole text is the number, or it is none. */
-const AS_TYPED = { defaultCountry: 'US', extract: false } as const
-
-/**
- * E.164, where the numbering plan knows the number. The library takes 8 us a number; an American number of an area
- * without exceptions needs no more than its shape, 0.3 us. The full metadata cost no more time than the small ones and
- * know the exchanges of the territories too.
- */
-function readPhone(text: string): Reading | IssueCode {
-  const american = AMERICAN.exec(text)
-  if (american && isPlainArea(american[1]!)) {
-    const area = american[1]!
-    return { normal: `+1${area}${american[2]}${american[3]}`, parts: { country: 'US', area } }
-  }
-  if (!DIGIT.test(text)) return 'not_a_number'
-  const phone = parsePhoneNumberFromString(text, AS_TYPED)
-  if (!phone) return 'not_a_number'
-  if (!phone.isValid()) return text.replace(/\D/g, '').length < 7 ? 'not_a_number' : 'not_a_phone'
-  const country = phone.country ?? ''
-  return phone.countryCallingCode === '1'
-    ? { normal: phone.number, parts: { country, area: phone.nationalNumber.slice(0, 3) } }
-    : { normal: phone.number, parts: { country } }
-}
-
-const AMERICAN = /^(?:\+?1[-. ]?)?\(?([2-9]\d\d)\)?[-. ]{0,2}([2-9]\d\d)[-. ]?(\d{4})$/
-/** Exchanges of every kind of exception that the numbering plan has: where all are good, every one from 200 on is. */
-const PROBES = ['200', '211', '234', '555', '601', '911', '999']
-/** At most one entry for each of the 800 area codes. */
-const PLAIN_AREAS = new Map<string, boolean>()
-
-/** True where the area code is of the United States and has every exchange from 200 to 999. */
-function isPlainArea(area: string): boolean {
-  const known = PLAIN_AREAS.get(area)
-  if (known !== undefined) return known
-  const plain = PROBES.every((exchange) => {
-    const phone = parsePhoneNumberFromString(`${area}${exchange}0199`, AS_TYPED)
-    return phone?.country === 'US' && phone.isValid()
-  })
-  PLAIN_AREAS.set(area, plain)
-  return plain
-}
-
-/** Lower case, as typed otherwise: mail goes to this address. What counts as the same mailbox is `rules/duplicates`' business. */
-function readEmail(text: string): Reading | IssueCode {
-  if (!validator.isEmail(text)) return 'not_an_email'
-  const normal = text.toLowerCase()
-  return { normal, parts: { domain: normal.slice(normal.lastIndexOf('@') + 1) } }
-}
+import { EMAIL_TYPE } from './email.ts'
+import { PHONE_TYPE } from './phone.ts'
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:(?!\d+(?:[/?#]|$))/i
 const SPACE = /\s/
@@ -83,46 +33,8 @@ function readIp(text: string): Reading | IssueCode {
 }
 
 export const CONTACT_TYPES: readonly FieldType[] = [
-  {
-    name: 'phone',
-    kind: 'text',
-    parts: { country: 'text', area: 'text' },
-    maxLength: 40,
-    parse: readPhone,
-    good: [
-      ['(512) 555-0123', '+15125550123', { country: 'US', area: '512' }],
-      ['1-512-234-0199', '+15122340199', { country: 'US', area: '512' }],
-      ['+1 512.234.0199', '+15122340199', { country: 'US', area: '512' }],
-      ['6132340199', '+16132340199', { country: 'CA', area: '613' }],
-      ['+44 20 7946 0018', '+442079460018', { country: 'GB' }],
-    ],
-    bad: [
-      ['555', 'not_a_number'],
-      ['call me', 'not_a_number'],
-      ['mail 512 234 0199 now', 'not_a_number'],
-      ['555-555-5555', 'not_a_phone'],
-      ['512-123-4567', 'not_a_phone'],
-      ['000 234 0199', 'not_a_phone'],
-    ],
-  },
-  {
-    name: 'email',
-    kind: 'text',
-    parts: { domain: 'text' },
-    maxLength: 254,
-    parse: readEmail,
-    good: [
-      [' Jane.Doe@Example.COM ', 'jane.doe@example.com', { domain: 'example.com' }],
-      ['j+solar@mail.example.org', 'j+solar@mail.example.org', { domain: 'mail.example.org' }],
-    ],
-    bad: [
-      ['jane', 'not_an_email'],
-      ['jane@example', 'not_an_email'],
-      ['a@b.com, c@d.com', 'not_an_email'],
-      ['Jane <jane@example.com>', 'not_an_email'],
-      ['jane@exa\nmple.com', 'not_an_email'],
-    ],
-  },
+  PHONE_TYPE,
+  EMAIL_TYPE,
   {
     name: 'url',
     kind: 'text',

@@ -117,6 +117,23 @@ export const NUMBER_TYPES: readonly FieldType[] = [
     ],
   },
   {
+    name: 'score',
+    kind: 'number',
+    parts: {},
+    maxLength: 20,
+    parse: (text, spec) => readNumber(text, { min: 0, max: 100, ...spec }),
+    good: [
+      ['87', 87],
+      ['99.5', 99.5],
+      ['0', 0],
+    ],
+    bad: [
+      ['-1', 'too_small'],
+      ['100.1', 'too_large'],
+      ['good', 'not_a_number'],
+    ],
+  },
+  {
     name: 'money',
     kind: 'money',
     parts: { micros: 'number' },

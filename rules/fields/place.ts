@@ -1,9 +1,9 @@
-/** Field types of places: state, zip, city, street, country. */
-import type { FieldContext, FieldSpec, FieldType, IssueCode, Reading } from '../fields.ts'
+/** Field types of places: state, city, street, country. */
+import type { Country, FieldSpec, FieldType, IssueCode, Reading } from '../fields.ts'
+import { POSTAL_TYPE } from './postal.ts'
 import { lineWith, tidy } from './text.ts'
-import { statesOfZip } from './zips.ts'
 
-const STATE_NAMES: readonly (readonly [code: string, name: string])[] = (
+const AMERICAN_STATES =
   'AL Alabama,AK Alaska,AZ Arizona,AR Arkansas,CA California,CO Colorado,CT Connecticut,DE Delaware,' +
   'DC District of Columbia,FL Florida,GA Georgia,HI Hawaii,ID Idaho,IL Illinois,IN Indiana,IA Iowa,KS Kansas,' +
   'KY Kentucky,LA Louisiana,ME Maine,MD Maryland,MA Massachusetts,MI Michigan,MN Minnesota,MS Mississippi,' +
@@ -13,39 +13,45 @@ const STATE_NAMES: readonly (readonly [code: string, name: string])[] = (
   'WV West Virginia,WI Wisconsin,WY Wyoming,AS American Samoa,GU Guam,MP Northern Mariana Islands,PR Puerto Rico,' +
   'VI Virgin Islands,FM Micronesia,MH Marshall Islands,PW Palau,AA Armed Forces Americas,AE Armed Forces Europe,' +
   'AP Armed Forces Pacific'
-)
-  .split(',')
-  .map((entry) => [entry.slice(0, 2), entry.slice(3)] as const)
+const PROVINCES =
+  'AB Alberta,BC British Columbia,MB Manitoba,NB New Brunswick,NL Newfoundland and Labrador,NS Nova Scotia,' +
+  'NT Northwest Territories,NU Nunavut,ON Ontario,PE Prince Edward Island,QC Quebec,SK Saskatchewan,YT Yukon'
+const NATIONS = 'ENG England,NIR Northern Ireland,SCT Scotland,WLS Wales'
 
 const folded = (text: string): string => tidy(text).toUpperCase().replaceAll('.', '')
 
-const STATES: ReadonlyMap<string, string> = new Map([
-  ...STATE_NAMES.map(([code]) => [code, code] as const),
-  ...STATE_NAMES.map(([code, name]) => [name.toUpperCase(), code] as const),
-  ['WASHINGTON DC', 'DC'],
-  ['US VIRGIN ISLANDS', 'VI'],
-])
-
-/** USPS code of a name or code in any case. */
-function readState(text: string): Reading | IssueCode {
-  const code = STATES.get(text) ?? STATES.get(folded(text))
-  return code === undefined ? 'not_a_state' : { normal: code }
+/** Codes and names, in capitals, of a list like the ones above. */
+function codesOf(list: string, more: readonly (readonly [name: string, code: string])[] = []): Map<string, string> {
+  const codes = new Map<string, string>(more)
+  for (const entry of list.split(',')) {
+    const code = entry.slice(0, entry.indexOf(' '))
+    codes.set(code, code).set(entry.slice(code.length + 1).toUpperCase(), code)
+  }
+  return codes
 }
 
-const ZIP = /^(\d{5})(?:[- ]?(\d{4}))?$/
+const STATES: Readonly<Record<Country, ReadonlyMap<string, string>>> = {
+  US: codesOf(AMERICAN_STATES, [
+    ['WASHINGTON DC', 'DC'],
+    ['US VIRGIN ISLANDS', 'VI'],
+  ]),
+  CA: codesOf(PROVINCES, [
+    ['QUÉBEC', 'QC'],
+    ['NEWFOUNDLAND', 'NL'],
+    ['YUKON TERRITORY', 'YT'],
+  ]),
+  GB: codesOf(NATIONS),
+}
+const AMERICA: readonly Country[] = ['US']
 
-/** Five digits, of a prefix that is in use (a buyer's list may hold retired ones). `state` is the one that the prefix lies in, where it is one. */
-function readZip(text: string, _spec: FieldSpec, context: FieldContext): Reading | IssueCode {
-  const match = ZIP.exec(text)
-  if (!match) return 'not_a_zip'
-  const zip = match[1]!
-  const states = statesOfZip(zip)
-  if (states.length === 0 && context.now !== null) return 'not_a_zip'
-  const plus4 = match[2]
-  const parts: Record<string, string> = { prefix: zip.slice(0, 3) }
-  if (states.length === 1) parts.state = states[0]!
-  if (plus4 !== undefined) parts.plus4 = plus4
-  return { normal: zip, parts }
+/** The post's code of a state's, province's or nation's name or code in any case. */
+function readState(text: string, { countries = AMERICA }: FieldSpec): Reading | IssueCode {
+  for (const country of countries) {
+    const states = STATES[country]
+    const code = states.get(text) ?? states.get(folded(text))
+    if (code !== undefined) return { normal: code }
+  }
+  return 'not_a_state'
 }
 
 const COUNTRY_CODES =
@@ -57,7 +63,7 @@ const COUNTRY_CODES =
   'RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW ' +
   'TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW'
 
-const COUNTRIES: ReadonlyMap<string, string> = new Map([
+const COUNTRY_NAMES: ReadonlyMap<string, string> = new Map([
   ...COUNTRY_CODES.split(' ').map((code) => [code, code] as const),
   ['USA', 'US'],
   ['UNITED STATES', 'US'],
@@ -74,7 +80,7 @@ const COUNTRIES: ReadonlyMap<string, string> = new Map([
 
 /** ISO 3166 code of two letters; names of the countries that American leads come from. */
 function readCountry(text: string): Reading | IssueCode {
-  const code = COUNTRIES.get(folded(text))
+  const code = COUNTRY_NAMES.get(folded(text))
   return code === undefined ? 'not_a_country' : { normal: code }
 }
 
@@ -95,25 +101,19 @@ export const PLACE_TYPES: readonly FieldType[] = [
       ['XX', 'not_a_state'],
       ['Ontario', 'not_a_state'],
     ],
-  },
-  {
-    name: 'zip',
-    kind: 'text',
-    parts: { prefix: 'text', state: 'text', plus4: 'text' },
-    maxLength: 12,
-    parse: readZip,
-    good: [
-      ['78701', '78701', { prefix: '787', state: 'TX' }],
-      ['02134-1234', '02134', { prefix: '021', state: 'MA', plus4: '1234' }],
-      ['73949', '73949', { prefix: '739' }],
-    ],
-    bad: [
-      ['2134', 'not_a_zip'],
-      ['00000', 'not_a_zip'],
-      ['78701-12', 'not_a_zip'],
-      ['K1A 0B1', 'not_a_zip'],
+    elsewhere: [
+      {
+        spec: { type: 'state', countries: ['CA', 'GB'] },
+        good: [
+          ['Ontario', 'ON'],
+          ['québec', 'QC'],
+          ['Wales', 'WLS'],
+        ],
+        bad: [['TX', 'not_a_state']],
+      },
     ],
   },
+  POSTAL_TYPE,
   {
     name: 'city',
     kind: 'text',

@@ -1,4 +1,4 @@
-/** Field types of the calendar: dates, dates and years of birth, years, times of day. */
+/** Field types of the calendar: dates, dates and years of birth, years, times of day, moments. */
 import type { FieldContext, FieldSpec, FieldType, IssueCode, Reading } from '../fields.ts'
 
 interface Day {
@@ -90,6 +90,45 @@ function readTime(text: string): Reading | IssueCode {
   return { normal: `${two((hour % 12) + (half === 'p' ? 12 : 0))}:${two(minute)}` }
 }
 
+const MOMENT = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?$/i
+const AMERICAN_MOMENT = /^(\d{1,2}[-/.]\d{1,2}[-/.]\d{4}),?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:(a|p)\.?m\.?)?$/i
+/** Seconds or milliseconds since 1970, of the years 2001 to 2286. */
+const UNIX = /^(\d{10})(\d{3})?$/
+
+/** `2026-03-02T20:00:00Z`: UTC, in whole seconds. A moment that names no offset is UTC; a day alone is no moment. */
+function readMoment(text: string): Reading | IssueCode {
+  const unix = UNIX.exec(text)
+  const at = unix ? Number(unix[1]) * 1000 : (isoMoment(text) ?? americanMoment(text))
+  if (at === null || Number.isNaN(at)) return 'not_a_moment'
+  return { normal: `${new Date(at).toISOString().slice(0, 19)}Z` }
+}
+
+function isoMoment(text: string): number | null {
+  const match = MOMENT.exec(text)
+  const day = match && dayOf(match[1]!)
+  if (!match || !day) return null
+  const [, , hour, minute, second = '0', zone = 'Z'] = match
+  const offset = /^(?:Z|UTC)$/i.test(zone)
+    ? 0
+    : Number(zone.slice(0, 3)) * 60 + Number(zone[0] + (zone.replace(':', '').slice(3) || '0'))
+  const at = atClock(day, Number(hour), Number(minute), Number(second))
+  return at === null || Math.abs(offset) > 14 * 60 ? null : at - offset * 60_000
+}
+
+function americanMoment(text: string): number | null {
+  const match = AMERICAN_MOMENT.exec(text)
+  const day = match && dayOf(match[1]!)
+  if (!match || !day) return null
+  const [, , hour, minute, second = '0', half] = match
+  if (half === undefined) return atClock(day, Number(hour), Number(minute), Number(second))
+  if (Number(hour) < 1 || Number(hour) > 12) return null
+  return atClock(day, (Number(hour) % 12) + (half.toLowerCase() === 'p' ? 12 : 0), Number(minute), Number(second))
+}
+
+function atClock({ year, month, day }: Day, hour: number, minute: number, second: number): number | null {
+  return hour > 23 || minute > 59 || second > 59 ? null : Date.UTC(year, month - 1, day, hour, minute, second)
+}
+
 export const TIME_TYPES: readonly FieldType[] = [
   {
     name: 'date',
@@ -176,6 +215,30 @@ export const TIME_TYPES: readonly FieldType[] = [
       ['13 pm', 'not_a_time'],
       ['9', 'not_a_time'],
       ['noonish', 'not_a_time'],
+    ],
+  },
+  {
+    name: 'moment',
+    kind: 'date',
+    parts: {},
+    maxLength: 40,
+    parse: readMoment,
+    good: [
+      ['2026-03-02T14:00:00-06:00', '2026-03-02T20:00:00Z'],
+      ['2026-03-02 20:00', '2026-03-02T20:00:00Z'],
+      ['2026-03-02T20:00:07.123Z', '2026-03-02T20:00:07Z'],
+      ['2026-03-02T20:00:00+0530', '2026-03-02T14:30:00Z'],
+      ['3/2/2026 8:00 PM', '2026-03-02T20:00:00Z'],
+      ['1772481600', '2026-03-02T20:00:00Z'],
+      ['1772481600123', '2026-03-02T20:00:00Z'],
+    ],
+    bad: [
+      ['2026-03-02', 'not_a_moment'],
+      ['2026-02-30T10:00:00Z', 'not_a_moment'],
+      ['2026-03-02T24:00:00Z', 'not_a_moment'],
+      ['2026-03-02T20:00:00+15:00', 'not_a_moment'],
+      ['3/2/2026 13:00 PM', 'not_a_moment'],
+      ['yesterday', 'not_a_moment'],
     ],
   },
 ]
