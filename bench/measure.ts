@@ -9,14 +9,15 @@ import type { Rival, ScriptedBuyers } from './processes.ts'
 /** More than anything here answers. */
 const MOST_PER_SECOND = 4_000
 
-export const IN_FLIGHT = [64, 128] as const
+/** A lead with slow buyers takes a third of a second: so many under way saturate whatever is measured here. */
+const SLOW_IN_FLIGHT = 768
 
 export interface Measured {
   /** Microseconds of the rival's own CPU per lead, closed loop with 64 in flight. */
   readonly cpuUs: number
   /** Leads a second, closed loop, by leads in flight. */
-  readonly perSecond: Readonly<Record<(typeof IN_FLIGHT)[number], number>>
-  /** Open loop at half of capacity: what a lead waited beyond its slowest ping and its post, in milliseconds. */
+  readonly perSecond: Readonly<Record<64 | 128, number>>
+  /** Open loop at half of what it sells to slow buyers: what a lead waited beyond its slowest ping and its post, in milliseconds. */
   readonly added: Latency
   /** Leads a second that the open loop sent. */
   readonly openPerSecond: number
@@ -44,15 +45,15 @@ export async function warmUp(rival: Rival, deck: Deck, seconds: number): Promise
 
 export async function measure(rival: Rival, setting: Setting): Promise<Measured> {
   const { seconds, deck } = setting
-  const closed = (inFlight: number) => {
+  const closed = (campaign: string, inFlight: number) => {
     deck.fill(MOST_PER_SECOND * seconds)
-    return closedLoop({ url: rival.url('fast'), key: SOURCE_KEY, leads: deck, inFlight, seconds })
+    return closedLoop({ url: rival.url(campaign), key: SOURCE_KEY, leads: deck, inFlight, seconds })
   }
   const cpuBefore = await rival.cpuUs()
-  const at64 = await closed(64)
+  const at64 = await closed('fast', 64)
   const cpuUs = ((await rival.cpuUs()) - cpuBefore) / at64.decided
-  const at128 = await closed(128)
-  const openPerSecond = Math.min(at64.perSecond, at128.perSecond) / 2
+  const at128 = await closed('fast', 128)
+  const openPerSecond = (await closed('slow', SLOW_IN_FLIGHT)).perSecond / 2
   const open = await openPhase(rival, setting, openPerSecond)
   return {
     cpuUs,
