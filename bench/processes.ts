@@ -74,14 +74,18 @@ async function startEngine(stores: object, campaigns: CampaignBuyers): Promise<R
     GAVEL_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
     LOG_LEVEL: 'warn',
   })
-  const [origin, admin] = await ready('engine', child)
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true })
+  const [origin, admin] = await ready('engine', child).catch((error: Error) => {
+    removeFolder()
+    throw error
+  })
   return {
     name: 'engine',
     url: (campaign) => origin + leadsPath(campaign),
     cpuUs: () => scrapeCpuUs(`${admin}/metrics`),
     async stop() {
       await end(child)
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder()
     },
   }
 }

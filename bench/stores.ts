@@ -24,8 +24,9 @@ export async function startStores(): Promise<Stores> {
   chmodSync(folder, 0o711)
   const givenDatabase = process.env['BENCH_DATABASE_URL']
   const givenRedis = process.env['BENCH_REDIS_URL']
-  const postgres = givenDatabase ? null : await startPostgres({ dataDir: join(folder, 'data'), log: () => {} })
+  // First, for it ends by itself with this process where the other does not come up.
   const redis = givenRedis ? null : await startRedis({ aof: true })
+  const postgres = givenDatabase ? null : await startPostgres({ dataDir: join(folder, 'data'), log: () => {} })
   const server = givenDatabase ?? postgres!.url
   const databases: string[] = []
   return {
