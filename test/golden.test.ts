@@ -1,8 +1,13 @@
 /** The stories: every file of `test/golden/` is played, and must come out as it says. */
-import { describe, expect, test } from 'vitest'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import type { OutcomeKind } from '../rules/auction.ts'
+import { replay, type Trace } from '../rules/trace.ts'
+import { type FreshDatabase, freshDatabase, stopOwnPostgres } from './postgres.ts'
 import { brokenLaws } from './world/laws.ts'
-import { playOnMachine } from './world/machine.ts'
-import { playOnPaper } from './world/stage.ts'
+import { endsOf, playOnMachine } from './world/machine.ts'
+import { type LedgerSays, RealHouse } from './world/real.ts'
+import { playOnPaper, playOnStage, type Staged } from './world/stage.ts'
 import { readStories, type StoryEnd } from './world/story.ts'
 
 const stories = readStories('auctions')
@@ -30,6 +35,57 @@ describe('through the conductor, on stores in this process', () => {
     expect(brokenLaws(played)).toEqual([])
   })
 })
+
+describe('through the conductor, on Redis and Postgres', () => {
+  let database: FreshDatabase
+  let house: RealHouse
+
+  beforeAll(async () => {
+    database = await freshDatabase()
+    house = await RealHouse.open(inject('redisUrl'), database.url)
+  })
+
+  afterAll(async () => {
+    await house?.close()
+    await database?.drop()
+    await stopOwnPostgres()
+  })
+
+  test.each(stories)('$name', async ({ story }) => {
+    const stores = await house.stores()
+    const leadId = uuidv7()
+    try {
+      const staged = await playOnStage(story, stores, leadId)
+      expect(endOf(staged)).toEqual(story.expect)
+      checkLedger(staged, await stores.record(leadId))
+    } finally {
+      await stores.close()
+    }
+  })
+})
+
+const INTENT_STATES: Readonly<Record<OutcomeKind, readonly (string | undefined)[]>> = {
+  sold: ['accepted'],
+  in_doubt: ['in_doubt'],
+  rejected: ['rejected'],
+  lost: [undefined],
+  not_asked: [undefined, 'not_sent'],
+}
+
+/** The ledger tells the same as the machine, and its trace replays byte for byte. */
+function checkLedger({ lead }: Staged, says: LedgerSays): void {
+  const { state, terms, opening } = lead
+  const ends = endsOf(state)
+  for (const [contract, { kind }] of ends) expect(INTENT_STATES[kind], contract).toContain(says.intents[contract])
+  const sold = [...ends].flatMap(([contract, end]) => (end.kind === 'sold' ? [[contract, end.price]] : []))
+  expect(says.sales).toEqual(Object.fromEntries(sold))
+  expect(says.status).toBe(state.decided)
+  if (!state.decided) return
+  expect([says.payout, says.copies]).toEqual([state.payout, sold.length])
+  const stored = JSON.parse(says.trace!) as Trace
+  expect(stored.opening).toEqual(opening)
+  expect(JSON.stringify(replay(terms, stored).rows)).toBe(JSON.stringify(stored.rows))
+}
 
 test('a story says in one sentence why it is told', () => {
   for (const { name, story } of stories) expect(story.why, name).toMatch(/^[A-Z].{20,}\.$/)

@@ -60,7 +60,7 @@ export class PaperLedger {
     for (const result of results) this.#write(row.leadId, result)
     const lead = this.leads.get(row.leadId)
     if (this.fenced || !lead || lead.term !== row.term || lead.final) return 'FENCED'
-    if (row.epoch !== this.epoch) return 'STALE'
+    if (row.epoch !== this.epoch && row.groups.length > 0) return 'STALE'
     const same = this.#find(row.leadId, row.contract, row.attempt)
     if (same) return same.state === 'open' ? 'INTENDED' : 'CONFLICT'
     const taken = this.intentsOf(row.leadId).filter((intent) => TAKEN.includes(intent.state))

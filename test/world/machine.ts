@@ -266,6 +266,10 @@ class MachinePlay {
 
   #post({ seat, price, postBy, buyerReference }: Command<'post'>): void {
     const contract = this.#contract(seat)
+    if (isUnsure(this.#cast.story, this.#now)) {
+      this.#replies.unshift(() => this.#hear({ on: 'notSent', at: this.#now, seat, reason: 'fenced' }))
+      return
+    }
     const facts = {
       price,
       buyerReference,
@@ -342,6 +346,11 @@ class MachinePlay {
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+export function isUnsure({ store }: Story, at: number): boolean {
+  const [from, to] = store?.unsure ?? [0, 0]
+  return at >= from && at < to
+}
 
 export const answersOf = (rows: readonly TraceRow[]): Answered[] =>
   rows

@@ -377,6 +377,11 @@ export const STAGE_MUTANTS: readonly StageMutant[] = [
     change: (ports) => ({ ...ports, hotLater: () => {}, released: () => {} }),
   },
   {
+    bug: 'an engine posts although it is not sure that the lead is still its own',
+    caughtBy: 'story',
+    change: (ports) => ({ ...ports, mayAct: () => true }),
+  },
+  {
     bug: 'a tier has no deadline',
     caughtBy: 'story',
     change: (ports) => ({ ...ports, clock: but(ports.clock, { after: () => ({ cancel: () => {} }) }) }),

@@ -87,6 +87,7 @@ const trouble: fc.Arbitrary<StoryStore> = fc.oneof(
   { weight: 12, arbitrary: fc.constant({}) },
   { weight: 1, arbitrary: moment.map((rebuiltAt) => ({ rebuiltAt })) },
   { weight: 1, arbitrary: moment.map((fencedAt) => ({ fencedAt })) },
+  { weight: 1, arbitrary: moment.map((from) => ({ unsure: [from, from + 200] as const })) },
   {
     weight: 1,
     arbitrary: fc

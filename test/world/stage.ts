@@ -12,7 +12,7 @@ import { ScriptedWire } from './buyers.ts'
 import { type Cast, capsFor, castStory, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { MemoryLedger, PaperLedger } from './ledger.ts'
-import { answersOf, endsOf, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
+import { answersOf, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
 import { Quiet } from './quiet.ts'
 import type { Story, StoryEnd } from './story.ts'
 
@@ -84,51 +84,16 @@ export async function playOnStage(
   const clock = new VirtualClock(cast.opensAt)
   const quiet = new Quiet(clock)
   const wire = new ScriptedWire(clock, story)
-  const { slow = {}, slowResult = 0, cold, rebuiltAt, fencedAt } = story.store ?? {}
-  const live = new LiveLeads(1)
-  const dice = cast.opening.dice.values()
-  const releases = new Releases(clock)
-  const later: (() => Promise<unknown>)[] = []
-  const give = (act: () => Promise<unknown>): void => {
-    act().catch(() => later.push(act))
-  }
-  const rebuild = async () => {
-    await quiet.track(stores.rebuild(cast))
-    for (const act of later.splice(0)) give(act)
-    releases.repeat(give)
-  }
-  const ports: ConductPorts = {
-    clock,
-    wire,
-    live,
-    hot: quiet.watch(stores.hot, (method, [token]) =>
-      method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : 0,
-    ),
-    ledger: quiet.watch(stores.ledger, (method, [row]) =>
-      method === 'intent' ? (slow[(row as IntentRow).contract]?.intent ?? 0) : method === 'result' ? slowResult : 0,
-    ),
-    warm: () =>
-      cold?.[1]
-        ? new Promise<boolean>((resolve) =>
-            clock.mono() < cold[1]! ? clock.at(cold[1]!, () => resolve(true)) : resolve(true),
-          )
-        : Promise.resolve(false),
-    hotLater: (act: () => Promise<unknown>) => void later.push(act),
-    released: (again: () => Promise<unknown>) => releases.note(again),
-    lateReply: () => {},
-    givenUp: () => {},
-    observe: () => {},
-    conceal: (_: string, text: string) => text,
-    dice: () => dice.next().value!,
-  }
+  const repeats = new Repeats(clock)
   await stores.rebuild(cast)
   await stores.ledger.received(receivedRow(cast, leadId))
-  if (fencedAt !== undefined) clock.at(fencedAt, () => void quiet.track(stores.fence()))
-  if (rebuiltAt !== undefined) clock.at(rebuiltAt, () => void rebuild())
-  if (cold) clock.at(cold[0], () => void quiet.track(stores.forget()))
-  if (cold?.[1]) clock.at(cold[1], () => void rebuild())
+  scheduleTroubles(story, stores, clock, quiet, async () => {
+    await quiet.track(stores.rebuild(cast))
+    repeats.afterRebuild()
+  })
   const { eligible, excluded } = cast.opening
-  const lead = conduct(change(ports), factsOf(cast, leadId), { eligible, excluded })
+  const ports = change(portsOf(cast, stores, clock, quiet, wire, repeats))
+  const lead = conduct(ports, factsOf(cast, leadId), { eligible, excluded })
   await quiet.run()
   const { counters } = await stores.hot.dump()
   return {
@@ -139,6 +104,83 @@ export async function playOnStage(
     trace: traceLines(lead.rows, cast.names),
     outcomes: Object.fromEntries([...endsOf(lead.state)].map(([contract, end]) => [contract, outcomeWords(end)])),
     caps: usedCaps(cast, counters),
+  }
+}
+
+/** What befalls the stores comes before anything else of its millisecond. */
+function scheduleTroubles(
+  { store = {} }: Story,
+  stores: Stores,
+  clock: VirtualClock,
+  quiet: Quiet,
+  rebuild: () => Promise<void>,
+): void {
+  const { cold, rebuiltAt, fencedAt } = store
+  if (fencedAt !== undefined) clock.at(fencedAt, () => void quiet.track(stores.fence()))
+  if (rebuiltAt !== undefined) clock.at(rebuiltAt, () => void rebuild())
+  if (cold) clock.at(cold[0], () => void quiet.track(stores.forget()))
+  if (cold?.[1]) clock.at(cold[1], () => void rebuild())
+}
+
+/** Commits and releases that come again: those that the store did not take, and releases that a rebuild may have undone. */
+class Repeats {
+  readonly #releases: Releases
+  #refused: (() => Promise<unknown>)[] = []
+
+  constructor(clock: VirtualClock) {
+    this.#releases = new Releases(clock)
+  }
+
+  later = (act: () => Promise<unknown>): void => {
+    this.#refused.push(act)
+  }
+
+  released = (again: () => Promise<unknown>): void => this.#releases.note(again)
+
+  afterRebuild(): void {
+    const give = (act: () => Promise<unknown>): void => {
+      act().catch(() => this.later(act))
+    }
+    for (const act of this.#refused.splice(0)) give(act)
+    this.#releases.repeat(give)
+  }
+}
+
+function portsOf(
+  cast: Cast,
+  stores: Stores,
+  clock: VirtualClock,
+  quiet: Quiet,
+  wire: ScriptedWire,
+  repeats: Repeats,
+): ConductPorts {
+  const { story, opening } = cast
+  const { slow = {}, slowResult = 0, cold } = story.store ?? {}
+  const dice = opening.dice.values()
+  return {
+    clock,
+    wire,
+    live: new LiveLeads(1),
+    hot: quiet.watch(stores.hot, (method, [token]) =>
+      method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : 0,
+    ),
+    ledger: quiet.watch(stores.ledger, (method, [row]) =>
+      method === 'intent' ? (slow[(row as IntentRow).contract]?.intent ?? 0) : method === 'result' ? slowResult : 0,
+    ),
+    warm: () =>
+      new Promise((resolve) => {
+        const warmAt = cold?.[1]
+        if (!warmAt || clock.mono() >= warmAt) resolve(Boolean(warmAt))
+        else clock.at(warmAt, () => resolve(true))
+      }),
+    hotLater: repeats.later,
+    released: repeats.released,
+    mayAct: () => !isUnsure(story, clock.mono()),
+    lateReply: () => {},
+    givenUp: () => {},
+    observe: () => {},
+    conceal: (_, text) => text,
+    dice: () => dice.next().value!,
   }
 }
 

@@ -64,6 +64,8 @@ export interface StoryStore {
   readonly cold?: readonly [number, number | null]
   /** The hot store is rebuilt from the ledger under a new epoch. */
   readonly rebuiltAt?: number
+  /** From the first moment to the second the engine cannot tell whether others take it for dead. */
+  readonly unsure?: readonly [number, number]
   /** Another engine takes this one for dead. */
   readonly fencedAt?: number
 }
