@@ -165,6 +165,20 @@ const MAKES: Readonly<Record<string, readonly string[]>> = {
   Chevrolet: ['Silverado', 'Equinox', 'Malibu'],
 }
 
+function dateOfBirth(faker: Faker, from: number, to: number): string {
+  const { number } = faker
+  return `${number.int({ min: 1, max: 12 })}/${number.int({ min: 1, max: 28 })}/${number.int({ min: from, max: to })}`
+}
+
+const health = (faker: Faker, bornFrom: number, bornTo: number): RawLead => ({
+  dob: dateOfBirth(faker, bornFrom, bornTo),
+  gender: pick(faker, ['M', 'F', 'male', 'female']),
+  household_size: `${faker.number.int({ min: 1, max: 6 })}`,
+  income_band: pick(faker, ['under 20000', '20000-40000', '$40,000 - $60,000', '60000+']),
+  tobacco: pick(faker, ['no', 'no', 'no', 'yes']),
+  currently_insured: pick(faker, ['yes', 'no']),
+})
+
 /** What each vertical asks beside the person, in words as forms send them. */
 const DETAILS: Readonly<Record<string, (faker: Faker) => RawLead>> = {
   solar: (faker) => ({
@@ -190,8 +204,58 @@ const DETAILS: Readonly<Record<string, (faker: Faker) => RawLead>> = {
       vehicle_model: pick(faker, MAKES[make]!),
     }
   },
+  health_insurance: (faker) => ({
+    ...health(faker, 1963, 2004),
+    coverage: pick(faker, ['individual', 'family', 'Self', 'couple']),
+    life_event: pick(faker, ['none', 'none', 'Lost coverage', 'moved']),
+  }),
+  medicare: (faker) => ({
+    ...health(faker, 1932, 1962),
+    has_parts_a_b: pick(faker, ['yes', 'yes', 'no']),
+    medicaid: pick(faker, ['no', 'no', 'yes']),
+    plan_type: pick(faker, ['Medicare Advantage', 'Medigap', 'not sure']),
+  }),
+  home_services: (faker) => ({
+    service: pick(faker, ['roofing', 'Windows', 'HVAC', 'Bathroom remodel', 'gutters', 'walk-in tub']),
+    project_type: pick(faker, ['install', 'Replacement', 'repair']),
+    ownership: pick(faker, ['own', 'own', 'own', 'Owner', 'rent']),
+    property_type: pick(faker, ['single family', 'townhouse', 'condo', 'mobile home']),
+    time_frame: pick(faker, ['Immediately', '1-3 months', '3-6 months', 'researching']),
+    budget_band: pick(faker, ['under 5000', '5000-10000', '$10,000 - $20,000', '20000+']),
+  }),
+  mortgage: (faker) => {
+    const value = 1000 * faker.number.int({ min: 90, max: 1500 })
+    return {
+      dob: dateOfBirth(faker, 1945, 2004),
+      loan_purpose: pick(faker, ['purchase', 'Refinance', 'cash-out', 'HELOC']),
+      property_value: `$${value}`,
+      loan_amount: `${Math.round(value * faker.number.float({ min: 0.3, max: 0.95 }))}`,
+      credit_band: pick(faker, ['excellent', 'good', 'fair', 'poor']),
+      military: pick(faker, ['no', 'no', 'no', 'yes']),
+      property_type: pick(faker, ['single family', 'condo', 'townhouse']),
+      property_use: pick(faker, ['primary residence', 'primary', 'rental']),
+      income_band: pick(faker, ['40000-60000', '60,000 to 80,000', '100000+']),
+    }
+  },
+  legal: (faker) => ({
+    case_type: pick(faker, ['Motor vehicle accident', 'mva', 'slip and fall', 'workers comp', 'mass tort']),
+    incident_date: `${faker.number.int({ min: 2023, max: 2025 })}-${pick(faker, ['01', '04', '07', '11'])}-15`,
+    injured: pick(faker, ['yes', 'yes', 'yes', 'no']),
+    injury: pick(faker, ['back or neck', 'whiplash', 'broken bones', 'none']),
+    fault: pick(faker, ['no', 'not at fault', 'partly', 'yes']),
+    represented: pick(faker, ['no', 'no', 'no', 'yes']),
+    treated: pick(faker, ['yes', 'no']),
+  }),
+  education: (faker) => ({
+    degree_level: pick(faker, ["Bachelor's", 'masters', 'certificate', 'associate']),
+    program: pick(faker, ['Nursing', 'Business', 'Computer science', 'Criminal justice']),
+    highest_education: pick(faker, ['high school', 'GED', 'some college', 'bachelor']),
+    grad_year: `${faker.number.int({ min: 1985, max: 2025 })}`,
+    start_time_frame: pick(faker, ['Immediately', '1-3 months', '3-6 months']),
+    campus: pick(faker, ['online', 'campus', 'either']),
+  }),
   personal_loan: (faker) => ({
-    dob: `${faker.number.int({ min: 1, max: 12 })}/${faker.number.int({ min: 1, max: 28 })}/${faker.number.int({ min: 1950, max: 2004 })}`,
+    dob: dateOfBirth(faker, 1950, 2004),
     amount: pick(faker, ['$1,000', '2500', '5000.00', '12,000', '25000']),
     purpose: pick(faker, ['debt_consolidation', 'medical', 'auto', 'other']),
     income_band: pick(faker, ['2000-3000', '3,000 to 4,000', '4500', '6000+']),

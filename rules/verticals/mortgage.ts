@@ -1,0 +1,116 @@
+/** The vertical of loans on homes. */
+import {
+  ADDRESS,
+  BOTH,
+  CITY,
+  COMMON_FIELDS,
+  CREDIT_BAND,
+  DOB,
+  field,
+  MILITARY,
+  PEOPLE,
+  PING,
+  STATE,
+  type Vertical,
+  ZIP,
+} from './shared.ts'
+
+const MOST = 100_000_000
+
+export const MORTGAGE: Vertical = {
+  id: 'mortgage',
+  name: 'Mortgage',
+  fields: [
+    ...PEOPLE,
+    ADDRESS,
+    CITY,
+    STATE,
+    ZIP,
+    { ...DOB, min: 18 },
+    field('loan_purpose', 'enum', 'Purpose', 'refinance', {
+      ...BOTH,
+      options: ['purchase', 'refinance', 'cash_out', 'home_equity', 'reverse', 'debt_consolidation'],
+      synonyms: {
+        buy: 'purchase',
+        home_purchase: 'purchase',
+        new_home: 'purchase',
+        refi: 'refinance',
+        rate_and_term: 'refinance',
+        cash_out_refinance: 'cash_out',
+        cashout: 'cash_out',
+        heloc: 'home_equity',
+        home_equity_loan: 'home_equity',
+        reverse_mortgage: 'reverse',
+        consolidation: 'debt_consolidation',
+      },
+      aliases: ['loan_type', 'purpose', 'mortgage_type'],
+    }),
+    field('loan_amount', 'money', 'Amount wanted, in dollars', '240000.00', {
+      ...BOTH,
+      min: 1000,
+      max: MOST,
+      aliases: ['amount', 'requested_amount', 'loan_amount_requested'],
+    }),
+    field('property_value', 'money', 'Value of the property, in dollars', '320000.00', {
+      ...BOTH,
+      min: 1000,
+      max: MOST,
+      aliases: ['home_value', 'estimated_value', 'purchase_price'],
+    }),
+    field('mortgage_balance', 'money', 'Owed on the property now, in dollars', '180000.00', {
+      ...PING,
+      min: 0,
+      max: MOST,
+      aliases: ['current_balance', 'first_mortgage_balance', 'existing_balance'],
+    }),
+    field('down_payment', 'money', 'Down payment, in dollars', '40000.00', {
+      ...PING,
+      min: 0,
+      max: MOST,
+      aliases: ['down_payment_amount'],
+    }),
+    field('current_rate', 'number', 'Interest rate now, in percent', '6.5', {
+      ...PING,
+      min: 0,
+      max: 40,
+      aliases: ['interest_rate', 'current_interest_rate', 'mortgage_rate'],
+    }),
+    { ...CREDIT_BAND, ...BOTH },
+    MILITARY,
+    field('property_type', 'enum', 'Kind of property', 'house', {
+      ...PING,
+      options: ['house', 'townhouse', 'condominium', 'multi_family', 'manufactured', 'other'],
+      synonyms: {
+        single_family: 'house',
+        single_family_home: 'house',
+        condo: 'condominium',
+        duplex: 'multi_family',
+        mobile_home: 'manufactured',
+      },
+      aliases: ['home_type'],
+    }),
+    field('property_use', 'enum', 'Use of the property', 'primary', {
+      ...PING,
+      options: ['primary', 'second_home', 'investment'],
+      synonyms: {
+        primary_residence: 'primary',
+        primary_home: 'primary',
+        secondary: 'second_home',
+        vacation: 'second_home',
+        rental: 'investment',
+        investment_property: 'investment',
+      },
+      aliases: ['occupancy', 'residence_use'],
+    }),
+    field('found_home', 'boolean', 'Has found the home', 'no', { ...PING, aliases: ['home_found', 'property_found'] }),
+    field('bankruptcy', 'boolean', 'Bankruptcy or foreclosure in seven years', 'no', {
+      ...PING,
+      aliases: ['foreclosure', 'bankruptcy_or_foreclosure'],
+    }),
+    field('income_band', 'range', 'Income in a year, in dollars', '80000-100000', {
+      ...PING,
+      aliases: ['annual_income', 'household_income', 'income', 'income_range'],
+    }),
+    ...COMMON_FIELDS,
+  ],
+}

@@ -1,0 +1,66 @@
+/** The vertical of solar energy for homes. */
+import {
+  ADDRESS,
+  BOTH,
+  CITY,
+  COMMON_FIELDS,
+  field,
+  OWNERSHIP,
+  PEOPLE,
+  PING,
+  PROJECT_TYPE,
+  STATE,
+  TIME_FRAME,
+  type Vertical,
+  ZIP,
+} from './shared.ts'
+
+export const SOLAR: Vertical = {
+  id: 'solar',
+  name: 'Solar',
+  fields: [
+    ...PEOPLE,
+    ADDRESS,
+    CITY,
+    STATE,
+    ZIP,
+    field('ownership', 'enum', 'Owns or rents the home', 'own', {
+      ...BOTH,
+      ...OWNERSHIP,
+      aliases: ['home_ownership', 'homeowner', 'own_rent', 'own_home', 'property_ownership'],
+    }),
+    field('bill_band', 'range', 'Monthly electric bill, in dollars', '100-200', {
+      ...PING,
+      aliases: ['electric_bill', 'monthly_bill', 'monthly_electric_bill', 'bill'],
+    }),
+    field('roof_shade', 'enum', 'Shade on the roof', 'none', {
+      ...PING,
+      options: ['none', 'some', 'heavy', 'uncertain'],
+      synonyms: {
+        no_shade: 'none',
+        full_sun: 'none',
+        no: 'none',
+        partial: 'some',
+        partial_shade: 'some',
+        a_little: 'some',
+        little_shade: 'some',
+        some_shade: 'some',
+        full: 'heavy',
+        full_shade: 'heavy',
+        mostly_shaded: 'heavy',
+        a_lot: 'heavy',
+        unknown: 'uncertain',
+        not_sure: 'uncertain',
+      },
+      aliases: ['shade', 'shading', 'roof_shading'],
+    }),
+    field('utility', 'text', 'Electric utility', 'Austin Energy', {
+      ...PING,
+      max: 100,
+      aliases: ['utility_provider', 'electric_utility', 'utility_company', 'electric_provider'],
+    }),
+    PROJECT_TYPE,
+    TIME_FRAME,
+    ...COMMON_FIELDS,
+  ],
+}
