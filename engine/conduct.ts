@@ -27,11 +27,15 @@ export interface ConductPorts {
   readonly hotLater: (act: () => Promise<unknown>) => void
   /** A release that was given, for `Releases`: a rebuild may bring its places back. */
   readonly released?: (again: () => Promise<unknown>) => void
+  /** False once another engine may have fenced this one: nothing may leave that cannot be taken back. */
+  readonly mayAct: () => boolean
   /** A reply that came after its post had been given up as in doubt. */
   readonly lateReply: (lead: LiveLead, seat: number, answer: PostAnswer) => void
   /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
   readonly givenUp: (lead: LiveLead) => void
   readonly observe: (stage: Stage, duration: number) => void
+  /** A hold was refused: the cap's window had no place left. */
+  readonly sawFull: (contract: string, window: string) => void
   /** Seals a text that may name a person, such as a redirect's address. */
   readonly conceal: (leadId: string, text: string) => string
   /** One whole number from 0 to 65535. */
@@ -178,8 +182,11 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   const at = now(ports, lead)
   ports.observe('hold', at - askedAt)
   if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
-  else if (said.code === 'FULL') hear(ports, lead, { on: 'full', at, seat, window: said.key.split(':')[2]! })
-  else hear(ports, lead, { on: 'cold', at, seat })
+  else if (said.code === 'FULL') {
+    const window = said.key.split(':')[2]!
+    ports.sawFull(contract.id, window)
+    hear(ports, lead, { on: 'full', at, seat, window })
+  } else hear(ports, lead, { on: 'cold', at, seat })
 }
 
 /** A store that does not answer sells nothing that is capped: silence is `silent`'s word. */
@@ -247,6 +254,10 @@ function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): vo
   const { seat, price, buyerReference } = command
   const contract = contractOf(lead, seat)
   const askedAt = now(ports, lead)
+  if (!ports.mayAct()) {
+    queueMicrotask(() => hear(ports, lead, { on: 'notSent', at: now(ports, lead), seat, reason: 'fenced' }))
+    return
+  }
   const facts = {
     price,
     buyerReference,

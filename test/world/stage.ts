@@ -176,6 +176,7 @@ function portsOf(
     hotLater: repeats.later,
     released: repeats.released,
     mayAct: () => !isUnsure(story, clock.mono()),
+    sawFull: () => {},
     lateReply: () => {},
     givenUp: () => {},
     observe: () => {},

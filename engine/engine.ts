@@ -1,0 +1,206 @@
+/** One engine process, put together: stores, recovery, buyers' wire, intake, doors. */
+import { randomInt } from 'node:crypto'
+import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
+import { ms } from '../rules/units.ts'
+import type { Snapshot } from '../rules/version.ts'
+import { conceal, reveal } from './conceal.ts'
+import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
+import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
+import { type Env, listenOn } from './env.ts'
+import { CannotStart, type Foundation, type Note } from './foundation.ts'
+import { Hints } from './hints.ts'
+import { type IntakePorts, takeLead } from './intake.ts'
+import { Recovery } from './interim.ts'
+import { Later } from './later.ts'
+import { PostgresLedger } from './ledger.ts'
+import { createLimiter } from './limiter.ts'
+import { LiveLeads } from './live.ts'
+import { readLead } from './lookup.ts'
+import { Ownership } from './ownership.ts'
+import { Releases } from './releases.ts'
+import { MemoryStore } from './store/memory.ts'
+import type { HotStore } from './store/port.ts'
+import { openRedisStore } from './store/redis.ts'
+import { Warmth } from './warmth.ts'
+
+export interface Engine {
+  readonly origin: string
+  readonly example: boolean
+  /** Takes no more leads, finishes those under way, writes what waits, and lets go of everything. */
+  stop(): Promise<void>
+}
+
+export interface EngineOptions {
+  readonly env: Env
+  readonly foundation: Foundation
+  readonly clock: Clock
+  readonly note: Note
+  /** Told when another engine has fenced this one: the process must end. */
+  readonly fenced: () => void
+}
+
+/** What the parts of one engine share. `snapshot` is the version in force. */
+interface Core extends EngineOptions {
+  snapshot: Snapshot
+  draining: boolean
+  readonly ownership: Ownership
+  readonly ledger: PostgresLedger
+  readonly hot: HotStore
+  readonly wire: OpenBuyersWire
+  readonly live: LiveLeads
+  readonly hints: Hints
+  readonly later: Later
+  readonly releases: Releases
+  readonly ports: IntakePorts
+  readonly recovery: Recovery
+  readonly warmth: Warmth
+}
+
+/** Throws `CannotStart` with what to do where the operator can mend it. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const addresses = listenOn(options.env, options.foundation.snapshot.example)
+  if ('faults' in addresses) {
+    throw new CannotStart(addresses.faults.map(({ name, message }) => `${name} ${message}`).join('\n'))
+  }
+  const core = await openCore(options)
+  const edge = await openEdge(core, addresses.host)
+  const watch = watchFile(core)
+  return {
+    origin: `http://${addresses.host}:${edge.port}`,
+    example: core.snapshot.example,
+    stop: () => stopAll(core, edge, watch),
+  }
+}
+
+async function openCore(options: EngineOptions): Promise<Core> {
+  const { env, foundation, clock, note } = options
+  const { db, databaseUrl, snapshot } = foundation
+  const redis = env.redisUrl === null ? null : await openRedisStore({ url: env.redisUrl, log: note })
+  const ownership = await Ownership.register({
+    db,
+    clock,
+    alone: redis === null,
+    fenced: () => void options.fenced(),
+    log: note,
+  })
+  const hot = redis ?? new MemoryStore(String(ownership.engine))
+  const ledger = await PostgresLedger.open({ url: databaseUrl, engine: ownership.engine, clock, log: note })
+  const live = new LiveLeads(env.maxInFlight)
+  const [hints, later, releases] = [new Hints(clock), new Later(clock), new Releases(clock)]
+  const recovery = new Recovery({ db, hot, snapshot: () => core.snapshot })
+  const rebuild = () => recovery.rebuild()
+  const warmth = new Warmth({ clock, rebuild, warmed: () => releases.repeat((again) => later.add(again)), log: note })
+  const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
+  const parts = { ownership, ledger, hot, wire, live, hints, later, releases, recovery, warmth }
+  const core: Core = { ...options, ...parts, snapshot, draining: false, ports: {} as IntakePorts }
+  Object.assign(core.ports, intakePorts(core))
+  hot.onCold(() => warmth.turnedCold())
+  await warmth.wait()
+  return core
+}
+
+function intakePorts(core: Core): IntakePorts {
+  const { clock, wire, hot, ledger, live, hints, later, releases, foundation, warmth, recovery, ownership } = core
+  const { sealer } = foundation
+  return {
+    clock,
+    wire,
+    hot,
+    ledger,
+    live,
+    hints,
+    seal: sealer,
+    snapshot: () => core.snapshot,
+    limiter: createLimiter({ clock, store: hot, share: () => 1 }),
+    warm: () => warmth.wait(),
+    hotLater: (act) => later.add(act),
+    released: (again) => releases.note(again),
+    mayAct: () => ownership.mayAct(),
+    lateReply: (lead, seat, answer) => recovery.lateReply(lead, seat, answer),
+    givenUp: (lead) => recovery.givenUp(lead),
+    observe: () => {},
+    sawFull: (contract, window) => hints.sawFull(contract, window),
+    conceal: (leadId, text) => conceal(sealer, leadId, text),
+    reveal: (leadId, text) => reveal(sealer, leadId, text),
+    dice: () => randomInt(65_536),
+  }
+}
+
+function openEdge(core: Core, host: string): Promise<Edge> {
+  const { env, clock, live, ports, note } = core
+  const handler = (request: EdgeRequest): EdgeReply | Promise<EdgeReply> => {
+    switch (request.route) {
+      case 'postLead':
+        return takeLead(ports, request)
+      case 'readLead':
+        return readLead(ports, request)
+      default:
+        return request.route satisfies never
+    }
+  }
+  return createEdge({
+    host,
+    port: env.port,
+    shared: env.workers > 1,
+    clock,
+    handler,
+    ready: () => isReady(core),
+    overloaded: () => live.full,
+    answered: () => {},
+    fault: (error) => note(`a request failed: ${error instanceof Error ? error.stack : String(error)}`),
+  })
+}
+
+/** Leads are taken while each can be recorded, held and posted. */
+function isReady(core: Core): boolean {
+  const { draining, ledger, warmth, foundation, ownership } = core
+  return !draining && ledger.writable() && warmth.isWarm && foundation.partitions.ready() && ownership.mayAct()
+}
+
+/** Puts each good version of the file in force as it is saved. */
+function watchFile(core: Core): ConfigurationWatch {
+  const { foundation, wire, note, warmth } = core
+  return watchConfiguration({
+    ...foundation.file,
+    current: core.snapshot,
+    changed: (snapshot) => {
+      core.snapshot = snapshot
+      wire.allow(snapshot.allowedCidrs)
+      warmth.turnedCold()
+    },
+    report: (reload) => note(reloadInWords(foundation.file.path, reload)),
+  })
+}
+
+function reloadInWords(path: string, reload: Reload): string {
+  switch (reload.kind) {
+    case 'changed':
+      return `the configuration ${path} is in force as version ${reload.snapshot.version}`
+    case 'unchanged':
+      return `the configuration ${path} says what is in force already`
+    case 'faulty':
+      return faultsInWords(path, reload.faults, 'The version before stays in force.')
+    case 'deferred':
+      return `the configuration ${path} could not be put in force yet: ${reload.error.message}`
+    default:
+      return reload satisfies never
+  }
+}
+
+async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promise<void> {
+  const { clock, env, live, wire, ledger, hot, later, ownership, recovery, warmth } = core
+  core.draining = true
+  watch.close()
+  await new Promise<void>((waited) => clock.after(ms(env.unreadyMs), waited))
+  edge.stopListening()
+  const patience = new Promise<void>((waited) => clock.after(ms(env.drainMs), waited))
+  await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
+  await recovery.stop()
+  warmth.close()
+  later.close()
+  edge.close()
+  await wire.close()
+  await ledger.close()
+  await ownership.stop()
+  await hot.close()
+}
