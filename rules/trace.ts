@@ -127,8 +127,11 @@ export function replay(
   trace: Pick<Trace, 'opening' | 'rows'>,
 ): { readonly rows: TraceRow[]; readonly state: ReturnType<typeof newAuction> } {
   const state = newAuction(terms)
-  const rows: TraceRow[] = step(state, { on: 'open', at: 0, opening: trace.opening }).map(commandRow)
-  for (const row of trace.rows) {
+  // A takeover is told before the auction opens.
+  const before = trace.rows[0]?.[0] === 'recovered' ? 1 : 0
+  const rows = trace.rows.slice(0, before)
+  rows.push(...step(state, { on: 'open', at: 0, opening: trace.opening }).map(commandRow))
+  for (const row of trace.rows.slice(before)) {
     const event = eventOf(row)
     if (event) rows.push(row, ...step(state, event).map(commandRow))
   }
