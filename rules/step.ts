@@ -61,6 +61,7 @@ export interface AuctionState {
   underWay: number
   copiesUsed: boolean[]
   accepted: SeatState[]
+  /** Doubts that are not written down yet. */
   doubted: SeatState[]
   /** Bids of the accepted copies: what the payout is a share of. */
   promised: Micros
@@ -282,6 +283,7 @@ function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): void {
 
 /** A rejection waits for the next seat's INTENT, which carries it, where a hold is under way; nothing else waits. */
 function writeDown(state: AuctionState, out: AuctionCommand[]): void {
+  if (state.abandoned) writeDoubts(state)
   if (state.unwritten.length === 0) return
   const sold = state.unwritten.some((result) => result.state === 'accepted')
   if (sold || state.abandoned || !state.seats.some((seat) => seat.phase === 'holding')) record(state, null, out)
@@ -539,7 +541,7 @@ function end(seat: SeatState, kind: Outcome['kind'], why: Reason, price: Micros 
 function decide(state: AuctionState, out: AuctionCommand[]): void {
   if (state.accepted.length + state.doubted.length > 0) endUnsold(state)
   state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
-  state.unwritten.push(...doubtResults(state))
+  writeDoubts(state)
   record(state, state.decided, out)
 }
 
@@ -557,14 +559,15 @@ function endUnsold(state: AuctionState): void {
   }
 }
 
-/** What each doubt would add to the payout if all of them turned out to be sales. */
-function doubtResults(state: AuctionState): PostResult[] {
+/** Each doubt with what it would add to the payout if it and those before it turned out to be sales. */
+function writeDoubts(state: AuctionState): void {
   let sold = state.promised
-  return state.doubted.map((seat) => {
+  for (const seat of state.doubted) {
     const payout = payoutFor(state, sold, seat.value)
     sold = micros(sold + seat.value)
-    return { ...postResult(seat, 'rejected', seat.outcome!.reason), state: 'in_doubt', payout }
-  })
+    state.unwritten.push({ ...postResult(seat, 'rejected', seat.outcome!.reason), state: 'in_doubt', payout })
+  }
+  state.doubted = []
 }
 
 /** Writes down what is known; nobody hears of it before it is durable. */
