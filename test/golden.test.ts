@@ -1,14 +1,17 @@
 /** The stories: every file of `test/golden/` is played, and must come out as it says. */
+import fc from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { OutcomeKind } from '../rules/auction.ts'
 import { replay, type Trace } from '../rules/trace.ts'
 import { type FreshDatabase, freshDatabase, stopOwnPostgres } from './postgres.ts'
+import { assertWorldsLater } from './world/found.ts'
 import { brokenLaws } from './world/laws.ts'
 import { endsOf, playOnMachine } from './world/machine.ts'
+import { anyStory } from './world/random.ts'
 import { type LedgerSays, RealHouse } from './world/real.ts'
 import { playOnPaper, playOnStage, type Staged } from './world/stage.ts'
-import { readStories, type StoryEnd } from './world/story.ts'
+import { readStories, type Story, type StoryEnd } from './world/story.ts'
 
 const stories = readStories('auctions')
 /** Random worlds that once broke a law; a fresh one has no trace yet. */
@@ -62,7 +65,35 @@ describe('through the conductor, on Redis and Postgres', () => {
       await stores.close()
     }
   })
+
+  test('a hundred random worlds, row for row as on paper', async () => {
+    await assertWorldsLater(
+      fc.asyncProperty(anyStory.map(withoutRaces), async (story) => {
+        const stores = await house.stores()
+        const leadId = uuidv7()
+        try {
+          const staged = await playOnStage(story, stores, leadId)
+          checkLedger(staged, await stores.record(leadId))
+          const { trace, outcomes, caps } = playOnMachine(story)
+          expect(endOf(staged)).toEqual({ trace, outcomes, caps })
+        } finally {
+          await stores.close()
+        }
+      }),
+      100,
+    )
+  })
 })
+
+/**
+ * Two copies that are held at the same time meet in the source's cap. A real store takes a hold tag by tag, so the one may
+ * find the last place taken by the other, which is about to give it back because its buyer is full: never oversold, but
+ * another row than on paper.
+ */
+function withoutRaces(story: Story): Story {
+  const isShared = story.plan.some((tier) => tier.copies > 1)
+  return isShared ? { ...story, caps: { ...story.caps, source: {} } } : story
+}
 
 const INTENT_STATES: Readonly<Record<OutcomeKind, readonly (string | undefined)[]>> = {
   sold: ['accepted'],

@@ -143,7 +143,7 @@ const ledgerAgrees: Law = ({ ledger, ends, decided, cast }) => {
       kind === 'sold'
         ? state === 'accepted'
         : kind === 'in_doubt'
-          ? state === 'in_doubt' || !decided
+          ? state === 'in_doubt'
           : kind === 'rejected'
             ? state === 'rejected'
             : decided === null || state === 'none' || state === 'not_sent'
