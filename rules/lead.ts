@@ -2,10 +2,13 @@
 
 import { postalIsIn } from './fields/postal.ts'
 import { type FieldContext, type FieldType, type FieldValue, fieldType, isStorable, readField } from './fields.ts'
-import { TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals.ts'
+import { MICROS_PER_UNIT } from './units.ts'
+import { type Derivation, TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals.ts'
 
 export interface Lead {
   readonly vertical: string
+  /** Wall milliseconds: when it came. Ages and hours of the day are those of this moment, however often it is decided. */
+  readonly receivedAt: number
   /** Valid values by canonical field name, in the vertical's field order; without what the source tracks for itself. */
   readonly values: ReadonlyMap<string, FieldValue>
   /** What the vertical does not know, kept as it came, in the order of its arrival. No prototype. */
@@ -91,6 +94,7 @@ interface Sorted {
 /**
  * Reads flat raw fields by the vertical. Missing, null and blank are the same. Names match in any case and with any
  * separator; the canonical name wins over an alias, the first alias over a later one, and what loses is kept as unknown.
+ * What the source sent is never replaced by what is derived or default.
  * `now` (wall milliseconds) is for ages and dates.
  */
 export function parseLead(
@@ -108,7 +112,7 @@ export function parseLead(
   let leadRef: string | null = null
   for (let slot = 0; slot < plan.fields.length; slot++) {
     const field = plan.fields[slot]!
-    const text = sorted.texts[slot]
+    const text = sorted.texts[slot] ?? fillIn(field, values)
     if (text === undefined) {
       if (field.required && (demand === 'lead' || field.ping)) issues.push(issueOf(field.name, 'required', null))
       continue
@@ -122,7 +126,24 @@ export function parseLead(
   const zip = values.get('zip')
   if (zip && !zipAgrees(zip, values.get('state'))) issues.push(issueOf('zip', 'zip_not_in_state', zip.raw))
   if (issues.length > 0 || sorted.issues.length > 0) return { ok: false, issues: [...issues, ...sorted.issues] }
-  return { ok: true, lead: { vertical: vertical.id, values, unknown: sorted.unknown, leadRef, subs } }
+  return { ok: true, lead: { vertical: vertical.id, receivedAt: now, values, unknown: sorted.unknown, leadRef, subs } }
+}
+
+/** What stands for a field that did not come: what another field tells of it, else the campaign's default. */
+function fillIn(
+  { derive, default: otherwise }: VerticalField,
+  values: ReadonlyMap<string, FieldValue>,
+): string | undefined {
+  const origin = derive && values.get(derive.from)
+  return (origin && derivedText(derive, origin)) ?? otherwise
+}
+
+function derivedText({ part, bands }: Derivation, origin: FieldValue): string | undefined {
+  const value = part === null ? origin.normal : origin.parts?.[part]
+  if (bands === null || value === undefined) return value === undefined ? undefined : String(value)
+  const amount =
+    part === null && origin.parts?.micros !== undefined ? Number(origin.parts.micros) / MICROS_PER_UNIT : value
+  return bands.findLast((band) => Number(amount) >= band.from)?.label
 }
 
 function zipAgrees(zip: FieldValue, state: FieldValue | undefined): boolean {
@@ -249,6 +270,7 @@ type SealedLead = readonly [
   unknown: Readonly<Record<string, string>>,
   leadRef: string | null,
   subs: Readonly<Record<string, string>>,
+  receivedAt: number,
 ]
 
 /** The whole lead as JSON text, secrets included: for sealing only. Equal leads give equal text. */
@@ -258,7 +280,7 @@ export function leadJson(lead: Lead): string {
     if (parts !== undefined) values.push([name, raw, normal, parts])
     else values.push(normal === raw ? [name, raw] : [name, raw, normal])
   }
-  const sealed: SealedLead = [1, lead.vertical, values, lead.unknown, lead.leadRef, lead.subs]
+  const sealed: SealedLead = [1, lead.vertical, values, lead.unknown, lead.leadRef, lead.subs, lead.receivedAt]
   return JSON.stringify(sealed)
 }
 
@@ -271,7 +293,8 @@ export function leadFromJson(text: string): Lead {
   for (const [name, raw, normal = raw, parts] of sealed[2]) {
     values.set(name, parts === undefined ? { raw, normal } : { raw, normal, parts })
   }
-  return { vertical: sealed[1], values, unknown: bare(sealed[3]), leadRef: sealed[4], subs: bare(sealed[5]) }
+  const [, vertical, , unknown, leadRef, subs, receivedAt] = sealed
+  return { vertical, receivedAt, values, unknown: bare(unknown), leadRef, subs: bare(subs) }
 }
 
 const bare = (record: Readonly<Record<string, string>>): Record<string, string> =>

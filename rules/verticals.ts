@@ -9,7 +9,7 @@ import { PERSONAL_LOAN } from './verticals/personal-loan.ts'
 import type { Vertical } from './verticals/shared.ts'
 import { SOLAR } from './verticals/solar.ts'
 
-export { TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals/shared.ts'
+export { type Derivation, TRACKING_FIELDS, type Vertical, type VerticalField } from './verticals/shared.ts'
 
 export const VERTICALS: ReadonlyMap<string, Vertical> = new Map(
   [AUTO_INSURANCE, HEALTH_INSURANCE, MEDICARE, SOLAR, HOME_SERVICES, MORTGAGE, PERSONAL_LOAN, LEGAL, EDUCATION].map(

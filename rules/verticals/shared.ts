@@ -10,6 +10,18 @@ export interface VerticalField extends FieldSpec {
   readonly aliases: readonly string[]
   readonly label: string
   readonly example: string
+  /** What stands for the field where it did not come. */
+  readonly derive?: Derivation
+  /** Raw text that stands for the field where it neither came nor could be derived. */
+  readonly default?: string
+}
+
+/** A field told by another one, which stands before it: its value, a part of it, or the band that it lies in. */
+export interface Derivation {
+  readonly from: string
+  readonly part: string | null
+  /** By ascending lower ends; null: the value itself. A value below all of them tells nothing. */
+  readonly bands: readonly { readonly from: number; readonly label: string }[] | null
 }
 
 export interface Vertical {
