@@ -113,7 +113,7 @@ export function wireLead(
     id: LEAD_ID,
     campaign: 'solar',
     sourcePseudonym: 's-7f3a',
-    lead: { vertical: 'solar', values: read, unknown: {}, leadRef: null, subs },
+    lead: { vertical: 'solar', receivedAt: 0, values: read, unknown: {}, leadRef: null, subs },
     fragments: new Map(),
     test: false,
   }
