@@ -6,6 +6,9 @@ declare module 'zipcodes' {
     /** USPS code, or that of a Canadian province. */
     readonly state: string
     readonly country: string
+    /** Degrees; both 0 where nobody knows the place. */
+    readonly latitude: number
+    readonly longitude: number
   }
   const zipcodes: {
     readonly codes: Readonly<Record<string, Place>>
