@@ -10,6 +10,8 @@ const LOCK_FILE = 'engine.lock'
 export interface Account {
   readonly uid: number
   readonly gid: number
+  /** May pass through folders that are closed to it. */
+  readonly passes?: boolean
 }
 
 /** Creates the folder so that others may pass through it but not list it; the secrets inside have modes of their own. */

