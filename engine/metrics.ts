@@ -1,0 +1,103 @@
+/** What an operator may watch: durations by stage, what became of leads and seats, what waits in queues. */
+import { AggregatorRegistry, collectDefaultMetrics, Gauge, type MetricObjectWithValues, Registry } from 'prom-client'
+import type { OutcomeKind } from '../rules/auction.ts'
+import type { ReasonName } from '../rules/reason.ts'
+import { Count, Durations } from './series.ts'
+
+/**
+ * receive: first header to whole body · validate · claim · received: RECEIVED durable · ping: one ping, asked to answered ·
+ * ping_window: a tier, first ping to close · hold · intent · post · result: each its store's or buyer's round trip ·
+ * lead: open to decided · answer: first header to answer · added: what of it was not waited for buyers.
+ */
+export const STAGES = [
+  'receive',
+  'validate',
+  'claim',
+  'received',
+  'ping',
+  'ping_window',
+  'hold',
+  'intent',
+  'post',
+  'result',
+  'lead',
+  'answer',
+  'added',
+] as const
+export type Stage = (typeof STAGES)[number]
+
+export type PingEnd = 'bid' | 'no_bid' | 'late' | 'timeout' | 'error'
+export type PostState = 'accepted' | 'rejected' | 'not_sent' | 'in_doubt'
+
+export type MetricsJson = MetricObjectWithValues<never>[]
+
+export interface Metrics {
+  observe(stage: Stage, milliseconds: number): void
+  /** One HTTP answer of the data plane; 499: the client hung up first. */
+  answered(status: number): void
+  /** A lead reached this status: sold, unsold, pending, duplicate, invalid, expired. */
+  lead(status: string): void
+  seat(kind: OutcomeKind, reason: ReasonName): void
+  ping(buyer: string, end: PingEnd): void
+  post(buyer: string, state: PostState): void
+  /** A hold found no place; `window`: hour, day, week, month, total, concurrency. */
+  capFull(window: string): void
+  rateLimited(source: string): void
+  /** Something that waits or is under way: `ledger`, `leads`, `pings`, `posts`, `connections`. Read at each scrape. */
+  queue(name: string, depth: () => number): void
+  /** Everything that this process counted, for a primary that adds up its workers. */
+  json(): Promise<MetricsJson>
+  /** Prometheus's text format. */
+  text(): Promise<string>
+}
+
+export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE
+
+/** Labels name stages, statuses, reasons, windows, buyers and sources: never a lead. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const count = (name: string, help: string, ...labels: string[]) =>
+    new Count(registry, `gavelpost_${name}_total`, help, labels)
+  const stages = new Durations(registry, 'gavelpost_stage_seconds', 'How long each stage took.', 'stage', STAGES)
+  const answers = count('answers', 'HTTP answers of the data plane; 499: the client hung up first.', 'code')
+  const leads = count('leads', 'Leads by the status that they reached.', 'status')
+  const seats = count('seats', 'How seats ended, and why.', 'kind', 'reason')
+  const pings = count('pings', 'How pings ended.', 'buyer', 'end')
+  const posts = count('posts', 'How posts ended.', 'buyer', 'state')
+  const capsFull = count('caps_full', 'Holds that found no place in a cap.', 'window')
+  const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
+  const queues = queueGauge(registry)
+  return {
+    observe: (stage, milliseconds) => stages.observe(stage, milliseconds),
+    answered: (status) => answers.add(String(status)),
+    lead: (status) => leads.add(status),
+    seat: (kind, reason) => seats.add(kind, reason),
+    ping: (buyer, end) => pings.add(buyer, end),
+    post: (buyer, state) => posts.add(buyer, state),
+    capFull: (window) => capsFull.add(window),
+    rateLimited: (source) => limited.add(source),
+    queue: (name, depth) => void queues.set(name, depth),
+    json: () => registry.getMetricsAsJSON() as unknown as Promise<MetricsJson>,
+    text: () => registry.metrics(),
+  }
+}
+
+function queueGauge(registry: Registry): Map<string, () => number> {
+  const depths = new Map<string, () => number>()
+  new Gauge({
+    name: 'gavelpost_queue_depth',
+    help: 'What waits or is under way.',
+    labelNames: ['queue'],
+    registers: [registry],
+    collect() {
+      for (const [name, depth] of depths) this.set({ queue: name }, depth())
+    },
+  })
+  return depths
+}
+
+/** The pages of several processes as one: counts and depths are added, delays averaged. */
+export function mergedText(pages: readonly MetricsJson[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...pages]).metrics()
+}
