@@ -1,0 +1,192 @@
+/** Invariant 6: money balances, sales are what intents say, and the sums are what a recount gives. */
+import type pg from 'pg'
+import type { Outcome } from '../../rules/auction.ts'
+import { reasonName } from '../../rules/reason.ts'
+import { formatMoney, micros } from '../../rules/units.ts'
+import { type Dossier, type Intent, type Orphan, type Sale, stream } from './dossiers.ts'
+import { Finding } from './finding.ts'
+
+const QUARTER_MS = 900_000
+
+type Sums = [n: number, price: number, payout: number]
+type AccountKind = 'buyer' | 'source' | 'margin'
+
+/** A key of joined names that a recount shares with the stored row. */
+const joined = (...names: readonly (string | number)[]): string => names.join(' ')
+
+export class MoneyCheck {
+  readonly finding = new Finding(6, 'money balances', ['sales', 'entries', 'rollups', 'sums'])
+  readonly #rollups = new Map<string, number>()
+  readonly #sums = new Map<string, Sums>()
+  /** By currency, what each kind of account has in all. */
+  readonly #totals = new Map<string, Record<AccountKind, number>>()
+  #seatsKnown = true
+
+  /** `seats`: how the lead's seats ended in the replay of its trace. */
+  see(dossier: Dossier, seats: ReadonlyMap<string, Outcome> | null): void {
+    const { lead, sales } = dossier
+    this.finding.count('sales', sales.length)
+    this.finding.count('entries', dossier.entries.length)
+    this.#salesAreIntents(dossier)
+    this.#entriesBalance(dossier)
+    for (const sale of sales) this.#addSum(sale)
+    if (lead.status !== null && !lead.test) this.#recount(dossier, seats)
+  }
+
+  orphan({ leadId, what }: Orphan): void {
+    this.finding.violated(
+      `there is an ${what} of lead ${leadId}, which the ledger does not know`.replace('an sale', 'a sale'),
+    )
+  }
+
+  /** Compares with the ledger's own sums. */
+  async end(client: pg.ClientBase): Promise<Finding> {
+    await this.#compareRollups(client)
+    await this.#compareSums(client)
+    for (const [currency, { buyer, source, margin }] of this.#totals) {
+      const [paid, earned, kept] = [-buyer, source, margin].map((amount) => formatMoney(micros(amount)))
+      this.finding.note(`${currency}: buyers pay ${paid} = sources earn ${earned} + margin ${kept}`)
+    }
+    return this.finding
+  }
+
+  #salesAreIntents({ lead, intents, sales }: Dossier): void {
+    const accepted = lead.test ? [] : intents.filter(({ state }) => state === 'accepted')
+    const say = (how: string): void => this.finding.violated(`lead ${lead.id} ${how}`)
+    if (lead.test && sales.length > 0) say('is a test, and has a sale')
+    for (const intent of accepted) {
+      const sale = sales.find(({ copy }) => copy === intent.copy)
+      if (!sale) say(`was accepted by ${intent.contract}, and has no such sale`)
+      else if (!isSaleOf(sale, intent))
+        say(`has a sale of copy ${sale.copy} that is not what ${intent.contract} accepted`)
+    }
+    for (const sale of sales) {
+      if (!accepted.some(({ copy }) => copy === sale.copy)) say(`has a sale to ${sale.contract} that nobody accepted`)
+      const same = sale.campaign === lead.campaign && sale.source === lead.source && sale.currency === lead.currency
+      if (!same) say(`has a sale of another campaign, source or currency`)
+    }
+    if (lead.status !== 'sold' || lead.test) return
+    const payout = sales.reduce((sum, sale) => sum + sale.payout, 0)
+    if (sales.length !== lead.copies) say(`is said to have ${lead.copies} copies sold, and has ${sales.length}`)
+    if (payout !== lead.payout) say(`is said to earn ${lead.payout} micros, and its sales earn ${payout}`)
+  }
+
+  /** Per copy, cause and currency; and each sale's entries name who pays what to whom. */
+  #entriesBalance({ lead, sales, entries }: Dossier): void {
+    const balances = new Map<string, number>()
+    const amounts = new Map<string, number>()
+    for (const { copy, cause, account, amount, currency } of entries) {
+      const of = joined(copy, cause, currency)
+      balances.set(of, (balances.get(of) ?? 0) + amount)
+      amounts.set(joined(copy, cause, account), amount)
+      this.#addTotal(currency, account, amount)
+      if (currency !== lead.currency) this.finding.violated(`lead ${lead.id} has an entry in ${currency}`)
+      if (cause === 'sale' && !sales.some((sale) => sale.copy === copy)) {
+        this.finding.violated(`lead ${lead.id} has entries of copy ${copy}, which was not sold`)
+      }
+    }
+    for (const [of, balance] of balances) {
+      if (balance !== 0)
+        this.finding.violated(`the entries of lead ${lead.id} (${of}) add up to ${balance} micros, not 0`)
+    }
+    for (const { copy, buyer, source, price, payout } of sales) {
+      const expected = { [`buyer:${buyer}`]: -price, [`source:${source}`]: payout, margin: price - payout }
+      for (const [account, amount] of Object.entries(expected)) {
+        const entered = amounts.get(joined(copy, 'sale', account))
+        if (entered === amount) continue
+        this.finding.violated(
+          `the sale of lead ${lead.id}: ${account} has ${entered ?? 'no entry'}, not ${amount} micros`,
+        )
+      }
+    }
+  }
+
+  #addTotal(currency: string, account: string, amount: number): void {
+    const totals = this.#totals.get(currency) ?? { buyer: 0, source: 0, margin: 0 }
+    totals[account.split(':')[0] as AccountKind] += amount
+    this.#totals.set(currency, totals)
+  }
+
+  #addSum({ heldAt, campaign, source, buyer, contract, currency, price, payout }: Sale): void {
+    const quarter = Math.floor(heldAt / QUARTER_MS) * QUARTER_MS
+    const key = joined(quarter, campaign, source, buyer, contract, currency)
+    const [n, prices, payouts] = this.#sums.get(key) ?? [0, 0, 0]
+    this.#sums.set(key, [n + 1, prices + price, payouts + payout])
+  }
+
+  #recount({ lead, intents }: Dossier, seats: ReadonlyMap<string, Outcome> | null): void {
+    this.#add(joined(lead.campaign, lead.source, '', 'lead', lead.status!))
+    if (lead.trace !== null && seats === null) this.#seatsKnown = false
+    const add = (contract: string, kind: string, reason: string | null, by = 1): void =>
+      this.#add(joined(lead.campaign, '', contract, kind, reason ?? ''), by)
+    for (const [contract, { kind, reason }] of seats ?? []) add(contract, kind, reasonName(reason))
+    for (const intent of intents) {
+      const resolved = intent.doubt !== null && intent.state !== 'in_doubt'
+      if (seats && resolved) add(intent.contract, 'in_doubt', intent.doubt, -1)
+      if (!seats || resolved) add(intent.contract, kindOf(intent), intent.reasonName)
+    }
+  }
+
+  #add(key: string, by = 1): void {
+    this.#rollups.set(key, (this.#rollups.get(key) ?? 0) + by)
+  }
+
+  /** Over all hours and engines: a lead whose status changes is taken out of the hour of the change. */
+  async #compareRollups(client: pg.ClientBase): Promise<void> {
+    interface Row {
+      readonly campaign: string
+      readonly source: string
+      readonly contract: string
+      readonly kind: string
+      readonly reason: string
+      readonly n: number
+    }
+    const query = `
+      select campaign, source, contract, kind, reason, sum(n)::bigint as n from rollups
+      group by 1, 2, 3, 4, 5 having sum(n) <> 0`
+    const stored = new Map<string, number>()
+    for await (const row of stream<Row>(client, query)) {
+      stored.set(joined(row.campaign, row.source, row.contract, row.kind, row.reason), row.n)
+    }
+    if (!this.#seatsKnown) this.finding.note('some traces could not be replayed: rollups of seats were not recounted')
+    const isLead = (key: string): boolean => key.includes('  lead ')
+    for (const key of new Set([...stored.keys(), ...this.#rollups.keys()])) {
+      if (!this.#seatsKnown && !isLead(key)) continue
+      const [said, counted] = [stored.get(key) ?? 0, this.#rollups.get(key) ?? 0]
+      if (said !== 0 || counted !== 0) this.finding.count('rollups')
+      if (said !== counted) this.finding.violated(`the rollups say ${said} of "${key}", and a recount ${counted}`)
+    }
+  }
+
+  async #compareSums(client: pg.ClientBase): Promise<void> {
+    interface Row extends Omit<Sale, 'leadId' | 'copy' | 'heldAt' | 'soldAt'> {
+      readonly quarter: number
+      readonly n: number
+    }
+    const query = `
+      select (extract(epoch from quarter) * 1000)::bigint as quarter, campaign, source, buyer, contract, currency,
+        sum(n)::bigint as n, sum(price)::bigint as price, sum(payout)::bigint as payout
+      from sold_sums group by 1, 2, 3, 4, 5, 6`
+    const stored = new Map<string, Sums>()
+    for await (const row of stream<Row>(client, query)) {
+      const { quarter, campaign, source, buyer, contract, currency, n, price, payout } = row
+      stored.set(joined(quarter, campaign, source, buyer, contract, currency), [n, price, payout])
+    }
+    for (const key of new Set([...stored.keys(), ...this.#sums.keys()])) {
+      this.finding.count('sums')
+      const [said, counted] = [stored.get(key), this.#sums.get(key)].map((sums) => (sums ?? [0, 0, 0]).join(' / '))
+      if (said === counted) continue
+      this.finding.violated(`sold_sums of "${key}" say ${said} (n / price / payout), and a recount ${counted}`)
+    }
+  }
+}
+
+const isSaleOf = (sale: Sale, intent: Intent): boolean =>
+  sale.contract === intent.contract &&
+  sale.buyer === intent.buyer &&
+  sale.price === intent.price &&
+  sale.payout === intent.payout
+
+/** Its seat's outcome. */
+const kindOf = ({ state }: Intent): string =>
+  state === 'accepted' ? 'sold' : state === 'not_sent' ? 'not_asked' : state
