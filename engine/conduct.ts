@@ -11,9 +11,7 @@ import { ms, type WallMs, wallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Answer, LeadFacts, LiveLead, LiveLeads } from './live.ts'
 import type { FinalStatus, HotStore, Ledger, ResultRow } from './store/port.ts'
-
-/** Stages whose durations are measured, in milliseconds. */
-export type Stage = 'ping' | 'hold' | 'intent' | 'post' | 'result' | 'lead'
+import { type TallyMetrics, tallyDecided, tallyPing, tallyPost, tallyWindow } from './tally.ts'
 
 export interface ConductPorts {
   readonly clock: Clock
@@ -33,7 +31,7 @@ export interface ConductPorts {
   readonly lateReply: (lead: LiveLead, seat: number, answer: PostAnswer) => void
   /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
   readonly givenUp: (lead: LiveLead) => void
-  readonly observe: (stage: Stage, duration: number) => void
+  readonly metrics: TallyMetrics
   /** A hold was refused: the cap's window had no place left. */
   readonly sawFull: (contract: string, window: string) => void
   /** Seals a text that may name a person, such as a redirect's address. */
@@ -60,6 +58,8 @@ export function conduct(
     held: new Map(),
     timers: new Set(),
     waiters: [],
+    pingedAt: null,
+    waitedMs: 0,
     answer: null,
     over: false,
   }
@@ -127,7 +127,7 @@ function obeyOne(ports: ConductPorts, lead: LiveLead, command: AuctionCommand): 
     case 'result':
       return void result(ports, lead, command)
     case 'answer':
-      return answer(ports, lead, command)
+      return answer(lead, command)
     case 'settle':
       return abandon(ports, lead)
     default:
@@ -146,8 +146,9 @@ function after(ports: ConductPorts, lead: LiveLead, delay: number, fire: () => v
 }
 
 function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): void {
-  const askedAt = now(ports, lead)
-  after(ports, lead, command.deadlineAt - askedAt, () => {
+  const askedAt = ports.clock.mono()
+  lead.pingedAt ??= askedAt
+  after(ports, lead, command.deadlineAt - now(ports, lead), () => {
     const at = Math.max(now(ports, lead), command.deadlineAt)
     if (command.seats.some((seat) => awaitsPing(lead.state, seat)))
       hear(ports, lead, { on: 'deadline', at, tier: command.tier })
@@ -155,9 +156,9 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
   for (const seat of command.seats) {
     ports.wire.ping(contractOf(lead, seat), lead.wire, (said) => {
       const at = now(ports, lead)
-      ports.observe('ping', at - askedAt)
-      if (!pingCounts(lead.state, seat, at))
-        hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
+      const counts = pingCounts(lead.state, seat, at)
+      tallyPing(ports.metrics, contractOf(lead, seat).buyer.id, said, !counts, ports.clock.mono() - askedAt)
+      if (!counts) hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
       else if (said.kind === 'bid')
         hear(ports, lead, { on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
       else hear(ports, lead, { on: 'noBid', at, seat, reason: said.reason })
@@ -166,13 +167,15 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
 }
 
 async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'>): Promise<void> {
+  tallyWindow(ports.metrics, lead, ports.clock.mono())
   const { seat, attempt, price } = command
   const contract = contractOf(lead, seat)
   const heldAt = ports.clock.wall()
-  const rules = [...lead.source.caps, ...lead.campaign.caps, ...contract.buyer.caps, ...contract.caps]
+  const caps = [...lead.source.caps, ...lead.campaign.caps, ...contract.buyer.caps, ...contract.caps]
+  const rules = lead.test ? [] : caps
   const groups = placesOf(rules, contract.buyer.id, price, lead.snapshot.version, heldAt)
   const token = `${lead.leadId}:${contract.id}:${lead.term}.${attempt}`
-  const askedAt = now(ports, lead)
+  const askedAt = ports.clock.mono()
   const ask = () => {
     lead.held.set(seat, { token, groups, heldAt, epoch: ports.hot.epoch() })
     return hotAnswer(() => ports.hot.hold(token, groups, ports.clock.wall()), { code: 'COLD' as const })
@@ -180,11 +183,12 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   let said = await ask()
   if (said.code === 'COLD' && (await ports.warm())) said = await ask()
   const at = now(ports, lead)
-  ports.observe('hold', at - askedAt)
+  ports.metrics.observe('hold', ports.clock.mono() - askedAt)
   if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
   else if (said.code === 'FULL') {
     const window = said.key.split(':')[2]!
     ports.sawFull(contract.id, window)
+    ports.metrics.capFull(window)
     hear(ports, lead, { on: 'full', at, seat, window })
   } else hear(ports, lead, { on: 'cold', at, seat })
 }
@@ -201,7 +205,7 @@ async function hotAnswer<A>(ask: () => Promise<A>, silent: A): Promise<A> {
 async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'intent'>): Promise<void> {
   const { seat } = command
   const held = lead.held.get(seat)!
-  const askedAt = now(ports, lead)
+  const askedAt = ports.clock.mono()
   try {
     const [posting, intended] = await Promise.all([
       held.groups.length === 0
@@ -210,7 +214,7 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
       ports.ledger.intent(intentRow(ports, lead, command), resultRows(ports, lead, command.results)),
     ])
     const at = now(ports, lead)
-    ports.observe('intent', at - askedAt)
+    ports.metrics.observe('intent', ports.clock.mono() - askedAt)
     if (intended === 'STALE') hear(ports, lead, { on: 'stale', at, seat })
     else if (intended !== 'INTENDED') hear(ports, lead, { on: 'fenced', at, seat })
     else if (posting === 'POSTING') hear(ports, lead, { on: 'intended', at, seat })
@@ -253,7 +257,7 @@ function resultRows(ports: ConductPorts, lead: LiveLead, results: Command<'resul
 function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): void {
   const { seat, price, buyerReference } = command
   const contract = contractOf(lead, seat)
-  const askedAt = now(ports, lead)
+  const askedAt = ports.clock.mono()
   if (!ports.mayAct()) {
     queueMicrotask(() => hear(ports, lead, { on: 'notSent', at: now(ports, lead), seat, reason: 'fenced' }))
     return
@@ -272,7 +276,7 @@ function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): vo
     ms(lead.openedAt + command.postBy),
     (end) => {
       const at = now(ports, lead)
-      ports.observe('post', at - askedAt)
+      tallyPost(ports.metrics, lead, contract.buyer.id, end, ports.clock.mono() - askedAt)
       hear(ports, lead, postEvent(end, at, seat))
     },
     (late) => ports.lateReply(lead, seat, late),
@@ -309,7 +313,7 @@ function settleHold(ports: ConductPorts, lead: LiveLead, command: Command<'commi
 }
 
 async function result(ports: ConductPorts, lead: LiveLead, command: Command<'result'>): Promise<void> {
-  const askedAt = now(ports, lead)
+  const askedAt = ports.clock.mono()
   const final = command.status && finalStatus(ports, lead, command.status)
   try {
     await ports.ledger.result({
@@ -326,7 +330,8 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
     ports.givenUp(lead)
     return abandon(ports, lead)
   }
-  ports.observe('result', now(ports, lead) - askedAt)
+  ports.metrics.observe('result', ports.clock.mono() - askedAt)
+  if (final) tallyDecided(ports.metrics, lead, final.status, ports.clock.mono())
   if (final && lead.fingerprints.length > 0) {
     const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.soldUntil)
     act().catch(() => ports.hotLater(act))
@@ -375,7 +380,7 @@ function countOutcomes(lead: LiveLead): Record<string, number> {
   return counts
 }
 
-function answer(ports: ConductPorts, lead: LiveLead, command: Command<'answer'>): void {
+function answer(lead: LiveLead, command: Command<'answer'>): void {
   const said: Answer = {
     leadId: lead.leadId,
     status: command.status,
@@ -387,6 +392,5 @@ function answer(ports: ConductPorts, lead: LiveLead, command: Command<'answer'>)
     leadRef: lead.wire.lead.leadRef,
   }
   lead.answer = said
-  ports.observe('lead', now(ports, lead))
   for (const tell of lead.waiters.splice(0)) tell(said)
 }

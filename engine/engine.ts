@@ -7,7 +7,7 @@ import { conceal, reveal } from './conceal.ts'
 import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
 import { type Env, listenOn } from './env.ts'
-import { CannotStart, type Foundation, type Note } from './foundation.ts'
+import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
 import { type IntakePorts, takeLead } from './intake.ts'
 import { Recovery } from './interim.ts'
@@ -15,7 +15,9 @@ import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
 import { createLimiter } from './limiter.ts'
 import { LiveLeads } from './live.ts'
+import type { Log } from './log.ts'
 import { readLead } from './lookup.ts'
+import type { Metrics } from './metrics.ts'
 import { Ownership } from './ownership.ts'
 import { Releases } from './releases.ts'
 import { MemoryStore } from './store/memory.ts'
@@ -34,7 +36,8 @@ export interface EngineOptions {
   readonly env: Env
   readonly foundation: Foundation
   readonly clock: Clock
-  readonly note: Note
+  readonly log: Log
+  readonly metrics: Metrics
   /** Told when another engine has fenced this one: the process must end. */
   readonly fenced: () => void
 }
@@ -73,7 +76,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 }
 
 async function openCore(options: EngineOptions): Promise<Core> {
-  const { env, foundation, clock, note } = options
+  const { env, foundation, clock, log } = options
+  const note = (text: string): void => log('note', { text })
   const { db, databaseUrl, snapshot } = foundation
   const redis = env.redisUrl === null ? null : await openRedisStore({ url: env.redisUrl, log: note })
   const ownership = await Ownership.register({
@@ -118,7 +122,7 @@ function intakePorts(core: Core): IntakePorts {
     mayAct: () => ownership.mayAct(),
     lateReply: (lead, seat, answer) => recovery.lateReply(lead, seat, answer),
     givenUp: (lead) => recovery.givenUp(lead),
-    observe: () => {},
+    metrics: core.metrics,
     sawFull: (contract, window) => hints.sawFull(contract, window),
     conceal: (leadId, text) => conceal(sealer, leadId, text),
     reveal: (leadId, text) => reveal(sealer, leadId, text),
@@ -127,7 +131,7 @@ function intakePorts(core: Core): IntakePorts {
 }
 
 function openEdge(core: Core, host: string): Promise<Edge> {
-  const { env, clock, live, ports, note } = core
+  const { env, clock, live, ports, metrics, log } = core
   const handler = (request: EdgeRequest): EdgeReply | Promise<EdgeReply> => {
     switch (request.route) {
       case 'postLead':
@@ -146,8 +150,11 @@ function openEdge(core: Core, host: string): Promise<Edge> {
     handler,
     ready: () => isReady(core),
     overloaded: () => live.full,
-    answered: () => {},
-    fault: (error) => note(`a request failed: ${error instanceof Error ? error.stack : String(error)}`),
+    answered: (status, took) => {
+      metrics.answered(status)
+      metrics.observe('answer', took)
+    },
+    fault: (fault) => log('request_failed', { fault }),
   })
 }
 
@@ -159,7 +166,7 @@ function isReady(core: Core): boolean {
 
 /** Puts each good version of the file in force as it is saved. */
 function watchFile(core: Core): ConfigurationWatch {
-  const { foundation, wire, note, warmth } = core
+  const { foundation, wire, log, warmth } = core
   return watchConfiguration({
     ...foundation.file,
     current: core.snapshot,
@@ -168,7 +175,8 @@ function watchFile(core: Core): ConfigurationWatch {
       wire.allow(snapshot.allowedCidrs)
       warmth.turnedCold()
     },
-    report: (reload) => note(reloadInWords(foundation.file.path, reload)),
+    report: (reload) =>
+      log(reload.kind === 'faulty' ? 'warning' : 'note', { text: reloadInWords(foundation.file.path, reload) }),
   })
 }
 

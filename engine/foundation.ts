@@ -28,6 +28,9 @@ export interface Foundation {
   stop(): Promise<void>
 }
 
+/** What of the embedded server's own log an operator must see. The rest quotes statements. */
+const GRAVE = /\b(FATAL|PANIC): /
+
 /** A start that failed for a reason that the operator can mend: `message` says how. */
 export class CannotStart extends Error {}
 
@@ -61,7 +64,7 @@ export async function layFoundation(
 }
 
 async function embedded(env: Env, note: Note, undo: (() => Promise<unknown>)[]): Promise<string> {
-  const postgres = await startPostgres({ dataDir: env.dataDir, log: note })
+  const postgres = await startPostgres({ dataDir: env.dataDir, log: (line) => GRAVE.test(line) && note(line) })
   undo.push(() => postgres.stop())
   return postgres.url
 }

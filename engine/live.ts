@@ -53,6 +53,10 @@ export interface LiveLead extends LeadFacts {
   readonly timers: Set<Timer>
   /** Told once: the answer, or null where the work here ends without one. */
   readonly waiters: ((answer: Answer | null) => void)[]
+  /** Since when its open tier is pinged. */
+  pingedAt: Ms | null
+  /** How long it has waited for buyers: ping windows and posts. */
+  waitedMs: number
   answer: Answer | null
   /** The lead is no longer ours to work on: settled, in doubt, given up, or another engine's. */
   over: boolean

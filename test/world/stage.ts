@@ -1,6 +1,8 @@
 /** Plays a story through the conductor, on whatever stores it is given: in this process, or real ones. */
+
 import { type ConductPorts, conduct } from '../../engine/conduct.ts'
 import { type LiveLead, LiveLeads } from '../../engine/live.ts'
+import { createMetrics } from '../../engine/metrics.ts'
 import { Releases } from '../../engine/releases.ts'
 import { MemoryStore } from '../../engine/store/memory.ts'
 import type { HotStore, IntentRow, Ledger } from '../../engine/store/port.ts'
@@ -179,7 +181,7 @@ function portsOf(
     sawFull: () => {},
     lateReply: () => {},
     givenUp: () => {},
-    observe: () => {},
+    metrics: createMetrics(),
     conceal: (_, text) => text,
     dice: () => dice.next().value!,
   }

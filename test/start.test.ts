@@ -1,0 +1,94 @@
+/** The first minute of a newcomer: start with nothing set, sell a lead with the printed line, break it on purpose, stop. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const dataDir = mkdtempSync(join(tmpdir(), 'gavelpost-start-'))
+const lines: string[] = []
+let engine: ChildProcess
+let origin: string
+let admin: string
+let curl: string
+
+const JSON_TYPE = `-H 'Content-Type: application/json'`
+
+/** A port that is free now. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((up) => server.listen(0, '127.0.0.1', up))
+  const { port } = server.address() as { port: number }
+  await new Promise((down) => server.close(down))
+  return port
+}
+
+async function shell(line: string): Promise<string> {
+  return (await run('bash', ['-c', line])).stdout
+}
+
+const post = (body: string, more = ''): Promise<string> =>
+  shell(`curl -s -w '\\n%{http_code}' ${origin}/v1/campaigns/solar/leads ${more} -d '${body}'`)
+
+beforeAll(async () => {
+  const env = { PORT: String(await freePort()), ADMIN_PORT: String(await freePort()), DATA_DIR: dataDir }
+  engine = spawn('npm', ['start', '--silent'], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    // A group of its own, to be interrupted as a terminal does it.
+    detached: true,
+  })
+  const output = createInterface({ input: engine.stdout! })
+  for await (const line of output) {
+    lines.push(line)
+    if (line.startsWith('curl ')) break
+  }
+  const ready = /^ready (http:\/\/127\.0\.0\.1:\d+) {2}admin (http:\/\/127\.0\.0\.1:\d+)$/.exec(lines.at(-2)!)!
+  origin = ready[1]!
+  admin = ready[2]!
+  curl = lines.at(-1)!
+})
+
+afterAll(() => {
+  if (engine.exitCode === null && engine.signalCode === null) process.kill(-engine.pid!, 'SIGKILL')
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+test('the printed line sells a lead, and the operator can read how', async () => {
+  const sold = JSON.parse(await shell(curl))
+  expect(sold).toMatchObject({ status: 'sold', currency: 'USD', copies: 1 })
+  const page = await shell(
+    `curl -s -H 'Authorization: Bearer demo-admin' '${admin}/admin/v1/leads/${sold.lead_id}?format=text'`,
+  )
+  expect(page).toMatch(/> post /)
+  expect(page).toMatch(/sold/)
+  const again = JSON.parse(await shell(curl))
+  expect(again.status).toBe('duplicate')
+  const told = JSON.parse(await shell(`curl -s -H 'X-Api-Key: demo' ${origin}/v1/leads/${sold.lead_id}`))
+  expect(told).toEqual(sold)
+})
+
+test.each([
+  ['a body that is no JSON', '{"first_name":', `${JSON_TYPE} -H 'Authorization: Bearer demo'`, 400],
+  ['no key', '{}', JSON_TYPE, 401],
+  ['a wrong key', '{}', `${JSON_TYPE} -H 'Authorization: Bearer wrong'`, 401],
+  ['a lead without its fields', '{"phone":"555"}', `${JSON_TYPE} -H 'Authorization: Bearer demo'`, 422],
+  ['a type that nobody reads', 'x', `-H 'Authorization: Bearer demo' -H 'Content-Type: text/csv'`, 415],
+])('%s is refused in words', async (_, body, more, status) => {
+  const [said, code] = (await post(body, more)).split('\n')
+  expect(Number(code)).toBe(status)
+  expect(JSON.parse(said!)).toMatchObject({ type: 'about:blank', status })
+})
+
+test('Ctrl-C drains and stops everything that was started', async () => {
+  const running = async () => (await shell('ps -eo args')).split('\n').filter((line) => line.includes(dataDir))
+  expect(await running()).not.toEqual([])
+  const gone = new Promise((ended) => engine.once('exit', ended))
+  process.kill(-engine.pid!, 'SIGINT')
+  await gone
+  expect(await running()).toEqual([])
+})
