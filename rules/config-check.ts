@@ -1,6 +1,5 @@
 /** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
 import ipaddr from 'ipaddr.js'
-import { IANAZone } from 'luxon'
 import {
   type BuyerFile,
   type CampaignFile,
@@ -12,9 +11,10 @@ import {
   type SourceFile,
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
-import type { Filter } from './filter.ts'
+import type { Condition } from './filter.ts'
 import { PPM_PER_WHOLE, parseMoney } from './units.ts'
 import { TRACKING_FIELDS, type Vertical } from './verticals.ts'
+import { isZone } from './zones.ts'
 
 /** SHA-256 of `demo` and `demo-admin`: everybody knows these keys. */
 const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
@@ -27,7 +27,7 @@ export interface Check {
   readonly draft: Draft<ConfigFile>
   readonly verticals: ReadonlyMap<string, Vertical>
   /** Takes the compiled filters, by contract. */
-  readonly filters: Map<string, Filter>
+  readonly filters: Map<string, Condition>
   readonly broken: (path: string) => boolean
   readonly fault: (path: string, message: string) => void
   /** What to say beside an unknown name: the nearest known one. Falls silent after some hundred, which cost too much. */
@@ -208,17 +208,8 @@ function checkCurrency(check: Check, path: string, code: string): void {
   }
 }
 
-/** Asking whether a zone exists costs a tenth of a millisecond. */
-const KNOWN_ZONES = new Set<string>()
-
-/** Abbreviations such as EST are fixed offsets that know no summer: only Area/City and UTC are taken. */
 function checkZone(check: Check, path: string, zone: string | undefined): void {
-  if (zone === undefined || zone === 'UTC') return
-  if (KNOWN_ZONES.has(zone)) return
-  if (/^[A-Za-z_]+\//.test(zone) && IANAZone.isValidZone(zone)) {
-    KNOWN_ZONES.add(zone)
-    return
-  }
+  if (zone === undefined || isZone(zone)) return
   const hint = check.hint(zone, () => Intl.supportedValuesOf('timeZone')).replace(/ Known here.*/, '')
   check.fault(path, `"${zone}" is no IANA time zone: write it as America/Chicago, or UTC.${hint}`)
 }

@@ -1,7 +1,7 @@
 /** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters, and their delivery. */
 import { type Check, checkField, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
-import { compileFilter } from './filter.ts'
+import { compileCondition } from './filter.ts'
 import { effectiveFloor } from './money.ts'
 import { type Micros, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 import type { Vertical } from './verticals.ts'
@@ -66,8 +66,8 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
   }
   checkSources(check, path, contract)
   if (contract.filter !== undefined && vertical) {
-    const compiled = compileFilter(contract.filter, vertical, `${path}.filter`)
-    if ('filter' in compiled) check.filters.set(id, compiled.filter)
+    const compiled = compileCondition(contract.filter, vertical, `${path}.filter`)
+    if ('condition' in compiled) check.filters.set(id, compiled.condition)
     else for (const fault of compiled.faults) check.fault(fault.path, fault.message)
   }
   checkDelivery(check, `${path}.delivery`, contract, vertical)

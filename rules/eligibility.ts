@@ -51,7 +51,7 @@ function exclusionOf(
 ): Reason | null {
   if (!contract.active) return 'inactive'
   if (contract.sources !== null && !contract.sources.has(source.id)) return 'source_not_allowed'
-  const fell = contract.filter === null ? null : contract.filter.fallsOn(lead)
+  const fell = contract.filter === null ? null : contract.filter.fallsOn(lead, source.id)
   if (fell !== null) return filterReason(fell)
   return sellers !== null && !sellers.has(sellerNameOf(contract.buyer)) ? 'no_consent' : null
 }

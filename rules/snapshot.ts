@@ -12,7 +12,7 @@ import {
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
-import type { Filter } from './filter.ts'
+import type { Condition } from './filter.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 import type {
   ApiKey,
@@ -33,7 +33,7 @@ import { VERTICALS } from './verticals.ts'
 /** `filters`: compiled filters by contract. The file must have passed every check. */
 export function buildSnapshot(
   file: ConfigFile,
-  filters: ReadonlyMap<string, Filter>,
+  filters: ReadonlyMap<string, Condition>,
   version: number,
   canonical: string,
 ): Snapshot {
@@ -138,7 +138,7 @@ function buildContract(
   file: ConfigFile,
   seat: number,
   buyers: ReadonlyMap<string, Buyer>,
-  filter: Filter | null,
+  filter: Condition | null,
 ): Contract {
   const contract = file.contracts[id]!
   const buyer = buyers.get(contract.buyer)!

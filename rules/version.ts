@@ -4,7 +4,7 @@ import { type Check, checkHouse } from './config-check.ts'
 import type { ConfigFile } from './config-schema.ts'
 import { checkShape } from './config-shape.ts'
 import { checkContracts } from './contract-check.ts'
-import type { Filter } from './filter.ts'
+import type { Condition } from './filter.ts'
 import { suggest } from './nearest.ts'
 import { buildSnapshot } from './snapshot.ts'
 import type { Micros, Ms, Ppm } from './units.ts'
@@ -101,7 +101,7 @@ export interface Contract {
   readonly priceFrom: 'contract' | 'reply'
   readonly pinged: boolean
   readonly floor: Micros
-  readonly filter: Filter | null
+  readonly filter: Condition | null
   /** Source ids it buys from; null: all. */
   readonly sources: ReadonlySet<string> | null
   readonly caps: readonly CapRule[]
@@ -171,7 +171,7 @@ export function compileVersion(config: unknown, version: number): Compiled {
   const addTo = (list: Map<string, Fault>) => (path: string, message: string) => {
     list.set(`${path} ${message}`, { path, message })
   }
-  const filters = new Map<string, Filter>()
+  const filters = new Map<string, Condition>()
   const { draft, broken } = shaped
   const check: Check = {
     draft,

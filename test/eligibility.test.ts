@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type EligibilityHints, openingOf } from '../rules/eligibility.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
-import { compileFilter } from '../rules/filter.ts'
+import { compileCondition } from '../rules/filter.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
 import { reasonName } from '../rules/reason.ts'
 import type { Campaign, Contract, Source } from '../rules/version.ts'
@@ -21,7 +21,7 @@ interface Terms {
 }
 
 function contractOf(terms: Terms, seat: number): Contract {
-  const compiled = compileFilter(terms.filter ?? {}, SOLAR)
+  const compiled = compileCondition(terms.filter ?? {}, SOLAR)
   if ('faults' in compiled) throw new Error(JSON.stringify(compiled.faults))
   const { active = true, sources, legalEntity = 'Acme Solar LLC' } = terms
   return {
@@ -29,7 +29,7 @@ function contractOf(terms: Terms, seat: number): Contract {
     seat,
     active,
     sources: sources ? new Set(sources) : null,
-    filter: terms.filter ? compiled.filter : null,
+    filter: terms.filter ? compiled.condition : null,
     buyer: { id: `b${seat}`, legalEntity },
   } as Contract
 }

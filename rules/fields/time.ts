@@ -48,14 +48,24 @@ function readBirthDate(text: string, spec: FieldSpec, context: FieldContext): Re
   const born = dayOf(text)
   if (!born) return 'not_a_date'
   if (context.now === null) return { normal: isoOf(born) }
-  const today = new Date(context.now)
-  const month = today.getUTCMonth() + 1
-  const before = month < born.month || (month === born.month && today.getUTCDate() < born.day)
-  const age = today.getUTCFullYear() - born.year - (before ? 1 : 0)
+  const age = ageIn('years', isoOf(born), context.now)
   if (age < 0) return 'in_the_future'
   return ageWithin(age, spec) ?? { normal: isoOf(born), parts: { age, year: born.year } }
 }
 
+export type AgeUnit = 'years' | 'months' | 'days'
+
+/** Whole units from a day (the normal form of a date or a moment) to the day of `at` in UTC; negative for a day to come. */
+export function ageIn(unit: AgeUnit, normal: string, at: number): number {
+  const [year, month, day] = [Number(normal.slice(0, 4)), Number(normal.slice(5, 7)), Number(normal.slice(8, 10))]
+  if (unit === 'days') return Math.floor(at / DAY_MS) - Date.UTC(year, month - 1, day) / DAY_MS
+  const today = new Date(at)
+  const months = (today.getUTCFullYear() - year) * 12 + today.getUTCMonth() + 1 - month
+  const whole = today.getUTCDate() < day ? months - 1 : months
+  return unit === 'months' ? whole : Math.floor(whole / 12)
+}
+
+const DAY_MS = 86_400_000
 const YEAR = /^\d{4}$/
 
 /** `age` is what the person turns this year. `min` and `max` of the spec are ages. */
