@@ -2,10 +2,10 @@
 
 import * as uWS from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
-import { createServer } from 'node:net'
 import type { Clock } from '../buyers/wire.ts'
 import { type Ms, ms } from '../rules/units.ts'
 import { MAX_BODY_BYTES } from './bounds.ts'
+import { listenFault, probePort } from './listening.ts'
 import * as problem from './problem.ts'
 
 /** Every address of the data plane; `:name` stands for one path segment. */
@@ -164,25 +164,9 @@ async function listen(app: uWS.TemplatedApp, options: EdgeOptions): Promise<uWS.
   const socket = await new Promise<uWS.us_listen_socket | false>((resolve) =>
     (app as unknown as UntypedApp).listen(host, port, flags, resolve),
   )
-  if (socket === false) throw new Error(`${host}:${port} cannot be listened on: ${await whyNot(host, port)}`)
+  // The library says only that it failed; the same bind through node says why.
+  if (socket === false) throw (await probePort(host, port)) ?? listenFault(host, port, undefined)
   return socket
-}
-
-/** The library says only that it failed; the same bind through node says why. */
-function whyNot(host: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.once('error', ({ code }: NodeJS.ErrnoException) => resolve(listenFault(code)))
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve('the system refused it. Try again.')))
-  })
-}
-
-/** What an operator can do about a failed listen. */
-export function listenFault(code: string | undefined): string {
-  if (code === 'EADDRINUSE') return 'another program has this port. Stop it, or choose another port.'
-  if (code === 'EACCES') return 'ports under 1024 need a privilege. Choose a higher port.'
-  if (code === 'EADDRNOTAVAIL') return 'this machine does not have this address. Choose one that it has.'
-  return `the system answered ${code}.`
 }
 
 const ALIVE: EdgeReply = { status: 200, body: '{"status":"alive"}' }

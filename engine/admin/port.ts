@@ -1,0 +1,121 @@
+/** What the admin plane shows, as its readers get it: the assembled engine fills it from the ledger and its own parts. */
+import type { HotDump } from '../store/port.ts'
+
+/** Rejects where a store that it needs is out of reach. */
+export interface AdminPort {
+  /** Null: no lead has this id. */
+  leadPage(leadId: string): Promise<LeadPage | null>
+  hotDump(): Promise<HotDump>
+  status(): Promise<StatusPage>
+  /** Prometheus's text format. */
+  metrics(): Promise<string>
+}
+
+/** A lead as the operator reads it. Money is a decimal string, a moment ISO 8601; no lead value is in it. */
+export interface LeadPage {
+  readonly lead_id: string
+  /** `received` where it is still under way. */
+  readonly status: string
+  readonly campaign: string
+  readonly source: string
+  /** Of the configuration that decides it. */
+  readonly version: number
+  readonly mode: 'sync' | 'async'
+  readonly test: boolean
+  readonly lead_ref: string | null
+  readonly received_at: string
+  readonly decided_at: string | null
+  /** The engine that owns it, and how many have. */
+  readonly owner: number
+  readonly term: number
+  readonly currency: string
+  readonly payout: string
+  readonly copies: number
+  readonly reasons: readonly string[]
+  /** In seat order; empty until the auction is decided. */
+  readonly seats: readonly SeatPage[]
+  readonly trace: readonly TraceLine[]
+  readonly intents: readonly IntentPage[]
+  readonly sales: readonly SalePage[]
+  readonly entries: readonly EntryPage[]
+}
+
+export interface SeatPage {
+  readonly contract: string
+  readonly buyer: string
+  readonly tier: string
+  readonly outcome: 'sold' | 'rejected' | 'in_doubt' | 'lost' | 'not_asked'
+  readonly reason: string
+  readonly price: string | null
+}
+
+/** One event (`<`: heard) or command (`>`: done) of the auction. */
+export interface TraceLine {
+  /** Whole milliseconds since the lead opened. */
+  readonly at: number
+  readonly arrow: '<' | '>'
+  readonly text: string
+}
+
+export interface IntentPage {
+  readonly contract: string
+  readonly buyer: string
+  readonly copy: number
+  readonly term: number
+  readonly attempt: number
+  readonly state: 'open' | 'in_doubt' | 'accepted' | 'rejected' | 'not_sent'
+  readonly reason: string | null
+  readonly price: string
+  readonly payout: string
+  readonly held_at: string
+  readonly post_by: string
+  readonly ended_at: string | null
+  readonly buyer_reference: string | null
+}
+
+export interface SalePage {
+  readonly copy: number
+  readonly contract: string
+  readonly buyer: string
+  readonly price: string
+  readonly payout: string
+  readonly price_cut: boolean
+  readonly sold_at: string
+  readonly buyer_reference: string | null
+}
+
+/** One line of double entry; the lines of a lead add up to nothing. */
+export interface EntryPage {
+  readonly copy: number
+  readonly cause: string
+  readonly account: string
+  readonly amount: string
+  readonly entered_at: string
+}
+
+export interface StatusPage {
+  readonly ready: boolean
+  /** Number of the configuration in force. */
+  readonly version: number
+  /** Of the hot store. */
+  readonly epoch: number
+  readonly engines: readonly {
+    readonly engine: number
+    readonly host: string
+    readonly pid: number
+    readonly started_at: string
+    readonly beat_at: string
+    readonly fenced_at: string | null
+  }[]
+  /** What waits or is under way here, by name. */
+  readonly queues: Readonly<Record<string, number>>
+}
+
+const TRACE_LINE = /^ *(\d+) ([<>]) (.*)$/s
+
+/** Reads a line that the trace's rules wrote: `  40 < bid acme 22.00`. Throws on any other: that is a bug. */
+export function traceLineOf(line: string): TraceLine {
+  const [, at, arrow, text] = TRACE_LINE.exec(line) ?? []
+  if (at === undefined) throw new Error(`"${line}" is no line of a trace`)
+  return { at: Number(at), arrow: arrow as '<' | '>', text: text! }
+}
