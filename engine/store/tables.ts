@@ -18,7 +18,7 @@ export interface EnginesTable {
 }
 
 export interface HotStoreTable {
-  only: Generated<boolean>
+  singleton: Generated<boolean>
   epoch: number
   run_id: string | null
   restored_at: Date | null

@@ -20,7 +20,7 @@ const TABLES = `
 
   -- The hot store as the ledger knows it: its epoch, and the instance that was restored under it.
   create table hot_store (
-    only boolean primary key default true check (only),
+    singleton boolean primary key default true check (singleton),
     epoch bigint not null default 0,
     run_id text,
     restored_at timestamptz
