@@ -3,6 +3,8 @@ import { randomInt } from 'node:crypto'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
+import { adminData } from './admin/data.ts'
+import { type Admin, createAdmin } from './admin/server.ts'
 import { conceal, reveal } from './conceal.ts'
 import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
@@ -27,6 +29,7 @@ import { Warmth } from './warmth.ts'
 
 export interface Engine {
   readonly origin: string
+  readonly adminOrigin: string
   readonly example: boolean
   /** Takes no more leads, finishes those under way, writes what waits, and lets go of everything. */
   stop(): Promise<void>
@@ -67,11 +70,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const core = await openCore(options)
   const edge = await openEdge(core, addresses.host)
+  const admin = await openAdmin(core, addresses.adminHost)
   const watch = watchFile(core)
   return {
     origin: `http://${addresses.host}:${edge.port}`,
+    adminOrigin: `http://${addresses.adminHost}:${admin.port}`,
     example: core.snapshot.example,
-    stop: () => stopAll(core, edge, watch),
+    stop: () => stopAll(core, edge, admin, watch),
   }
 }
 
@@ -158,6 +163,32 @@ function openEdge(core: Core, host: string): Promise<Edge> {
   })
 }
 
+function openAdmin(core: Core, host: string): Promise<Admin> {
+  const { env, foundation, hot, log, metrics } = core
+  const data = adminData({
+    db: foundation.db,
+    hot,
+    metrics: () => metrics.text(),
+    ready: () => isReady(core),
+    version: () => core.snapshot.version,
+    queues: () => queuesOf(core),
+  })
+  for (const name of Object.keys(queuesOf(core))) metrics.queue(name, () => queuesOf(core)[name]!)
+  return createAdmin({ host, port: env.adminPort, keys: () => core.snapshot.adminKeys, data, log })
+}
+
+/** What waits or is under way, by name. */
+function queuesOf(core: Core): Record<string, number> {
+  const { pings, posts } = core.wire.stats()
+  return {
+    leads: core.live.size,
+    ledger: core.ledger.stats().waiting,
+    hot_later: core.later.size,
+    pings: pings.inFlight,
+    posts: posts.inFlight,
+  }
+}
+
 /** Leads are taken while each can be recorded, held and posted. */
 function isReady(core: Core): boolean {
   const { draining, ledger, warmth, foundation, ownership } = core
@@ -195,7 +226,7 @@ function reloadInWords(path: string, reload: Reload): string {
   }
 }
 
-async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promise<void> {
+async function stopAll(core: Core, edge: Edge, admin: Admin, watch: ConfigurationWatch): Promise<void> {
   const { clock, env, live, wire, ledger, hot, later, ownership, recovery, warmth } = core
   core.draining = true
   watch.close()
@@ -207,6 +238,7 @@ async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promi
   warmth.close()
   later.close()
   edge.close()
+  await admin.close()
   await wire.close()
   await ledger.close()
   await ownership.stop()

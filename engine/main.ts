@@ -34,7 +34,7 @@ try {
     await engine.stop()
     await foundation.stop()
   })
-  process.stdout.write(`ready ${engine.origin}  admin http://${env.adminHost}:${env.adminPort}\n`)
+  process.stdout.write(`ready ${engine.origin}  admin ${engine.adminOrigin}\n`)
   if (engine.example) process.stdout.write(`${exampleCurl(engine.origin, Math.floor(Math.random() * 10_000_000))}\n`)
 } catch (error) {
   if (!(error instanceof CannotStart)) throw error

@@ -1,0 +1,122 @@
+/** One lead as the operator reads it, out of its file in the ledger. */
+import type { AuctionTerms, Outcome } from '../../rules/auction.ts'
+import { outcomes, step } from '../../rules/step.ts'
+import { auctionTerms } from '../../rules/terms.ts'
+import { commandRow, eventRow, replay, type Trace, type TraceRow, traceLines } from '../../rules/trace.ts'
+import { formatMoney, micros } from '../../rules/units.ts'
+import type { Snapshot } from '../../rules/version.ts'
+import type { LeadFile } from '../store/queries.ts'
+import { type LeadPage, type SeatPage, type TraceLine, traceLineOf } from './port.ts'
+
+const money = (amount: number): string => formatMoney(micros(amount))
+const moment = (at: Date): string => at.toISOString()
+
+/** `version`: the one that decided the lead; null where it cannot be had, and then the page has no seats and no trace. */
+export function leadPage(file: LeadFile, version: Snapshot | null): LeadPage {
+  const { lead } = file
+  const told = tell(file, version)
+  return {
+    lead_id: lead.id,
+    status: lead.status ?? 'received',
+    campaign: lead.campaign,
+    source: lead.source,
+    version: lead.version,
+    mode: lead.mode,
+    test: lead.test,
+    lead_ref: lead.lead_ref,
+    received_at: moment(lead.received_at),
+    decided_at: lead.decided_at && moment(lead.decided_at),
+    owner: lead.owner,
+    term: lead.term,
+    currency: lead.currency,
+    payout: money(lead.payout),
+    copies: lead.copies,
+    reasons: lead.reasons,
+    ...told,
+    intents: file.intents.map(intentPage),
+    sales: file.sales.map(salePage),
+    entries: file.entries.map(entryPage),
+  }
+}
+
+/** The version of a stored trace, which may be later than the one that received the lead; null where there is no trace. */
+export function traceOf(file: LeadFile): Trace | null {
+  const { trace } = file.lead
+  const parsed = trace ? JSON.parse(trace) : null
+  return parsed?.rows ? (parsed as Trace) : null
+}
+
+function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatPage[]; trace: readonly TraceLine[] } {
+  const trace = traceOf(file)
+  const campaign = version?.campaigns.get(file.lead.campaign)
+  const source = version?.sources.get(file.lead.source)
+  if (!trace || !campaign || !source) return { seats: [], trace: [] }
+  const terms = auctionTerms(campaign, source)
+  const played = replay(terms, trace)
+  const rows = [...trace.rows, ...ending(played.state, file)]
+  const names = {
+    seat: (seat: number) => terms.seats[trace.opening.eligible[seat]!]!.contract,
+    tier: (tier: number) => terms.tiers[tier]!.name,
+  }
+  return {
+    seats: played.state.decided ? seatPages(terms, outcomes(played.state)) : [],
+    trace: traceLines(rows, names).map(traceLineOf),
+  }
+}
+
+/** A trace is stored with its result; what follows is fixed, and happened when the ledger had written it. */
+function ending(state: Parameters<typeof step>[0], { lead }: LeadFile): TraceRow[] {
+  if (!lead.decided_at || !state.decided) return []
+  const at = Math.max(0, lead.decided_at.getTime() - lead.received_at.getTime())
+  const durable = { on: 'durable', at } as const
+  return [eventRow(durable), ...step(state, durable).map(commandRow)]
+}
+
+function seatPages(terms: AuctionTerms, ended: ReadonlyMap<string, Outcome>): SeatPage[] {
+  return terms.seats.map((seat) => {
+    const { kind, reason, price } = ended.get(seat.contract)!
+    return {
+      contract: seat.contract,
+      buyer: seat.buyer,
+      tier: terms.tiers[seat.tier]!.name,
+      outcome: kind,
+      reason,
+      price: price === null ? null : money(price),
+    }
+  })
+}
+
+const intentPage = (intent: LeadFile['intents'][number]): LeadPage['intents'][number] => ({
+  contract: intent.contract,
+  buyer: intent.buyer,
+  copy: intent.copy,
+  term: intent.term,
+  attempt: intent.attempt,
+  state: intent.state,
+  reason: intent.reason,
+  price: money(intent.price),
+  payout: money(intent.payout),
+  held_at: moment(intent.held_at),
+  post_by: moment(intent.post_by),
+  ended_at: intent.ended_at && moment(intent.ended_at),
+  buyer_reference: intent.buyer_reference,
+})
+
+const salePage = (sale: LeadFile['sales'][number]): LeadPage['sales'][number] => ({
+  copy: sale.copy,
+  contract: sale.contract,
+  buyer: sale.buyer,
+  price: money(sale.price),
+  payout: money(sale.payout),
+  price_cut: sale.price_cut,
+  sold_at: moment(sale.sold_at),
+  buyer_reference: sale.buyer_reference,
+})
+
+const entryPage = (entry: LeadFile['entries'][number]): LeadPage['entries'][number] => ({
+  copy: entry.copy,
+  cause: entry.cause,
+  account: entry.account,
+  amount: money(entry.amount),
+  entered_at: moment(entry.entered_at),
+})
