@@ -8,8 +8,6 @@ interface FieldTypes {
   readonly text: string
   /** Logged as its name, code and place; its message is left out, because messages quote values. */
   readonly fault: unknown
-  readonly address: string
-  readonly version: number
   readonly worker: number
   readonly pid: number
   readonly code: number | null
@@ -21,13 +19,6 @@ type Field = keyof FieldTypes
 
 const EVENTS = {
   note: ['info', 'text'],
-  warning: ['warn', 'text'],
-  listening: ['info', 'address'],
-  ready: ['info', 'ms'],
-  draining: ['info', 'signal'],
-  stopped: ['info', 'ms'],
-  configuration: ['info', 'version'],
-  fenced: ['fatal', 'text'],
   request_failed: ['error', 'fault'],
   admin_request_failed: ['error', 'fault'],
   unexpected: ['fatal', 'fault'],

@@ -26,7 +26,7 @@ export const STAGES = [
 ] as const
 export type Stage = (typeof STAGES)[number]
 
-export type PingEnd = 'bid' | 'no_bid' | 'late' | 'timeout' | 'error'
+export type PingEnd = 'bid' | 'no_bid' | 'late' | 'error'
 export type PostState = 'accepted' | 'rejected' | 'not_sent' | 'in_doubt'
 
 export type MetricsJson = MetricObjectWithValues<never>[]

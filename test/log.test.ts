@@ -27,9 +27,9 @@ describe('the log', () => {
 
   it('drops every field that is not listed, whoever passes it', () => {
     const { log, lines } = logTo('info')
-    log('ready', { ms: 7, phone: '5125550100', lead: { email: 'a@b.c' } } as { ms: number })
+    log('note', { text: 'up', phone: '5125550100', lead: { email: 'a@b.c' } } as { text: string })
     expect(JSON.stringify(lines())).not.toMatch(/512|a@b/)
-    expect(lines()[0]).toMatchObject({ event: 'ready', ms: 7 })
+    expect(lines()[0]).toMatchObject({ event: 'note', text: 'up' })
   })
 
   it('tells of a fault its name, code and place, and never its message', () => {
@@ -48,10 +48,12 @@ describe('the log', () => {
   })
 
   it('keeps to its level, and cuts long texts', () => {
-    const { log, lines } = logTo('warn')
-    log('note', { text: 'unseen' })
-    log('warning', { text: 'x'.repeat(10_000) })
-    expect(lines()).toHaveLength(1)
-    expect(lines()[0]!['text']).toHaveLength(4_000)
+    const warnings = logTo('warn')
+    warnings.log('note', { text: 'unseen' })
+    warnings.log('worker_delayed', { worker: 1, ms: 100 })
+    expect(warnings.lines()).toMatchObject([{ event: 'worker_delayed' }])
+    const notes = logTo('info')
+    notes.log('note', { text: 'x'.repeat(10_000) })
+    expect(notes.lines()[0]!['text']).toHaveLength(4_000)
   })
 })
