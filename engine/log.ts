@@ -19,6 +19,7 @@ type Field = keyof FieldTypes
 
 const EVENTS = {
   note: ['info', 'text'],
+  warning: ['warn', 'text'],
   request_failed: ['error', 'fault'],
   admin_request_failed: ['error', 'fault'],
   unexpected: ['fatal', 'fault'],
