@@ -1,6 +1,9 @@
 /** The verifier finds nothing wrong with what the engine writes, and finds each thing that is made wrong. */
+
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,10 +17,12 @@ import { verifyProgram } from '../bench/verify/program.ts'
 import type { BuyersWire, PostEnd } from '../buyers/wire.ts'
 import { systemClock } from '../engine/clock.ts'
 import { type ConductPorts, conduct } from '../engine/conduct.ts'
+import { startPostgres } from '../engine/embedded.ts'
 import { PostgresLedger } from '../engine/ledger.ts'
 import { LiveLeads } from '../engine/live.ts'
+import { createMetrics } from '../engine/metrics.ts'
 import { makePartitions } from '../engine/partitions.ts'
-import type { FinalRow, ReceivedRow } from '../engine/store/port.ts'
+import type { FinalRow, HotDump, ReceivedRow } from '../engine/store/port.ts'
 import { migrate, openPool, queriesOver } from '../engine/store/postgres.ts'
 import { numberVersion } from '../engine/store/queries.ts'
 import { openRedisStore, type RedisStore } from '../engine/store/redis.ts'
@@ -93,6 +98,7 @@ let folder = ''
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gavelpost-verify-'))
+  chmodSync(folder, 0o711)
   world = await sellSomeLeads()
 }, 60_000)
 
@@ -224,7 +230,13 @@ class Play {
     return {
       ...{ clock: systemClock(), wire: this.#wire(), hot, ledger: this.#ledger, live: new LiveLeads(10) },
       ...{ hints: { exhausted: () => null, doubts: () => false } },
-      ...{ warm: async () => false, hotLater: () => {}, lateReply: () => {}, givenUp: () => {}, observe: () => {} },
+      ...{
+        warm: async () => false,
+        hotLater: () => {},
+        lateReply: () => {},
+        givenUp: () => {},
+        metrics: createMetrics(),
+      },
       ...{ sawFull: () => {} },
       ...{ conceal: (_: string, text: string) => text, dice: () => 7, mayAct: () => true },
     } satisfies ConductPorts & { hints: unknown }
@@ -580,6 +592,52 @@ describe('where it cannot look', () => {
   it('an in-process hot store is gone with its engine', async () => {
     const seen = await verify([], { REDIS_URL: '', ADMIN_PORT: '1' })
     expect(seen.out).toMatch(/4 {2}the hot .* not applicable/)
+    expect(seen.code).toBe(0)
+  })
+})
+
+describe('where the hot store is in the engine', () => {
+  /** An admin port as the engine has it, for one of its keys. */
+  async function adminPort(dump: HotDump) {
+    const server = createServer((request, response) => {
+      const known = request.headers.authorization === 'Bearer k1' && request.url === '/admin/v1/hot'
+      response.writeHead(known ? 200 : 401).end(known ? JSON.stringify(dump) : '{}')
+    })
+    await new Promise<void>((up) => server.listen(0, '127.0.0.1', up))
+    return { server, settings: { REDIS_URL: '', ADMIN_PORT: String((server.address() as AddressInfo).port) } }
+  }
+
+  it('it is asked over the admin port, with its key', async () => {
+    const store = await openRedisStore({ url: world.redis.url })
+    store.setEpoch(1)
+    const dump = await store.dump()
+    await store.close()
+    const { server, settings } = await adminPort(dump)
+    const seen = await verify(['--admin-key', 'k1'], settings)
+    expect(seen.out).toMatch(/4 {2}the hot .* holds /)
+    const refused = await verify([], settings)
+    expect(refused).toMatchObject({ code: 2, out: '' })
+    expect(refused.error).toContain('answered 401: give its admin key with --admin-key')
+    server.close()
+  })
+
+  it('one of another epoch is cold', async () => {
+    const { server, settings } = await adminPort({ epoch: 7, counters: {}, tokens: [] })
+    const seen = await verify(['--admin-key', 'k1', '--settle-ms', '0'], settings)
+    expect(sectionOf(seen, 4)).toMatch(/not applicable.*\n.* is cold: nothing capped is sold/)
+    server.close()
+  })
+
+  it('with the engine down, the embedded Postgres is started for as long as it takes', async () => {
+    const dataDir = join(folder, 'data')
+    const server = await startPostgres({ dataDir, log: () => {} })
+    const pool = openPool({ url: server.url })
+    await migrate(pool)
+    await pool.end()
+    await server.stop()
+    const seen = await verify(['--drained'], { DATABASE_URL: '', REDIS_URL: '', DATA_DIR: dataDir, ADMIN_PORT: '1' })
+    expect(seen.out).toMatch(/1 {2}every .* holds +leads 0/)
+    expect(seen.out).toContain('all hold')
     expect(seen.code).toBe(0)
   })
 })
