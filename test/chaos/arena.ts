@@ -1,0 +1,279 @@
+/** One scenario's world: a database, a Redis, scripted buyers that write down every post, and engines to be broken. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { leadStream } from '../../bench/leads.ts'
+import { closedLoop, type LoadOptions, type LoadResult, openLoop, recordTo } from '../../bench/load.ts'
+import { type RedisServer, startRedis } from '../../bench/redis.ts'
+import { CALM, CAMPAIGN, type MarketOptions, marketConfig, SOURCE_KEY, TEMPERS } from './market.ts'
+import { freePort, Program, run } from './processes.ts'
+import { until } from './until.ts'
+
+const READY = /^ready (http:\/\/\S+)(?: +admin (http:\/\/\S+))?/
+const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
+
+export interface ArenaOptions extends Partial<Omit<MarketOptions, 'buyers'>> {
+  /** Server that the arena's own database is made on. */
+  readonly server: string
+  /** No buyer leaves a doubt behind. */
+  readonly calm?: boolean
+}
+
+/** Where an engine finds its stores; proxies stand in for them. */
+export interface StoreAddresses {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+}
+
+export interface Verdict {
+  readonly code: number | null
+  readonly invariants: ReadonlyMap<number, { readonly verdict: string; readonly counts: Record<string, number> }>
+  /** Everything that was said, for a failing test. */
+  readonly text: string
+}
+
+/** One engine process that may be replaced by another on the same port. */
+export class EngineSlot {
+  readonly #start: () => Program
+  readonly url: string
+  readonly origin: string
+  program: Program
+
+  constructor(port: number, start: () => Program) {
+    this.#start = start
+    this.origin = `http://127.0.0.1:${port}`
+    this.url = `${this.origin}/v1/campaigns/${CAMPAIGN}/leads`
+    this.program = start()
+  }
+
+  async ready(): Promise<void> {
+    await this.program.ready()
+  }
+
+  /** Another process in the place of one that is gone. */
+  async again(): Promise<void> {
+    this.program = this.#start()
+    await this.ready()
+  }
+}
+
+export class Arena {
+  readonly redis: RedisServer
+  readonly databaseUrl: string
+  readonly database: pg.Pool
+  readonly #folder: string
+  readonly #server: string
+  #acks: ReturnType<typeof recordTo>
+  readonly #leads: Iterator<string>
+  /** Answers by `lead_ref`; a lead that got none is not here. */
+  readonly answered = new Map<string, string>()
+  /** Bodies by `lead_ref`, in the order in which they were sent. */
+  readonly sent = new Map<string, string>()
+  readonly #slots: EngineSlot[] = []
+  readonly #buyers: Program
+
+  private constructor(parts: {
+    readonly redis: RedisServer
+    readonly server: string
+    readonly databaseUrl: string
+    readonly folder: string
+    readonly buyers: Program
+  }) {
+    this.redis = parts.redis
+    this.#server = parts.server
+    this.databaseUrl = parts.databaseUrl
+    this.#folder = parts.folder
+    this.#buyers = parts.buyers
+    this.database = new pg.Pool({ connectionString: parts.databaseUrl, max: 3 })
+    this.database.on('error', () => {})
+    this.#acks = recordTo(join(parts.folder, 'acks.jsonl'))
+    this.#leads = this.#draw()
+  }
+
+  static async open(options: ArenaOptions): Promise<Arena> {
+    const folder = mkdtempSync(join(tmpdir(), 'gavelpost-chaos-'))
+    writeFileSync(join(folder, 'tempers.json'), JSON.stringify({ buyers: options.calm ? CALM : TEMPERS }))
+    const record = ['--config', join(folder, 'tempers.json'), '--record', join(folder, 'posts.jsonl')]
+    const buyers = new Program('bench/mock-buyer.ts', record, {}, READY)
+    const [redis, databaseUrl] = await Promise.all([startRedis({ aof: true }), createDatabase(options.server)])
+    const [, origin] = await buyers.ready()
+    const { cap = 1_000_000, standing = 12 } = options
+    const market = { ...options, cap, standing, buyers: origin! }
+    writeFileSync(join(folder, 'market.json'), marketConfig(market))
+    return new Arena({ redis, server: options.server, databaseUrl, folder, buyers })
+  }
+
+  /** Starts an engine on these stores, the arena's own where none are given; it may not be ready yet. */
+  async engine(stores: Partial<StoreAddresses> = {}): Promise<EngineSlot> {
+    const [port, adminPort] = [await freePort(), await freePort()]
+    const env = {
+      DATABASE_URL: stores.databaseUrl ?? this.databaseUrl,
+      REDIS_URL: stores.redisUrl ?? this.redis.url,
+      CONFIG: join(this.#folder, 'market.json'),
+      DATA_DIR: join(this.#folder, 'data'),
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      ADMIN_PORT: String(adminPort),
+      GAVEL_MASTER_KEY: MASTER_KEY,
+      DRAIN_MS: '5000',
+      LOG_LEVEL: 'info',
+    }
+    const slot = new EngineSlot(port, () => new Program('engine/main.ts', [], env, READY))
+    this.#slots.push(slot)
+    return slot
+  }
+
+  /** Posts leads to an engine, so many at a time, until told to stop. */
+  crowd(slot: EngineSlot, inFlight: number, signal: AbortSignal): Promise<LoadResult> {
+    return closedLoop({ ...this.#loadOn(slot, signal), inFlight, seconds: 600 })
+  }
+
+  /** Posts leads to an engine, so many a second, whatever it answers, until told to stop. */
+  stream(slot: EngineSlot, perSecond: number, signal: AbortSignal): Promise<LoadResult> {
+    return openLoop({ ...this.#loadOn(slot, signal), perSecond, seconds: 600, arrivals: 'uniform' })
+  }
+
+  #loadOn(slot: EngineSlot, signal: AbortSignal): LoadOptions {
+    return {
+      url: slot.url,
+      key: SOURCE_KEY,
+      leads: this.#leads,
+      timeoutMs: 20_000,
+      signal,
+      record: (one) => this.#acks.record(one),
+      onDecision: (body) => this.#heard(body),
+    }
+  }
+
+  /** Posts one lead, drawn anew or given, and answers what came back. */
+  async post(slot: EngineSlot, body = this.#leads.next().value as string): Promise<Answered> {
+    const reply = await fetch(slot.url, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${SOURCE_KEY}`, 'content-type': 'application/json' },
+      body,
+    })
+    const text = await reply.text()
+    const said = JSON.parse(text) as { lead_id?: string | null; status?: string | number; payout?: string }
+    const one = { lead_id: said.lead_id ?? null, status: String(said.status), payout: said.payout ?? null }
+    this.#acks.record({ ...one, http: reply.status, answered_at: Date.now() })
+    if (reply.ok) this.#heard(text)
+    return { ...one, http: reply.status, retryAfter: reply.headers.get('retry-after') }
+  }
+
+  /** Resolves when no lead is undecided and no post is under way. */
+  async drained(withinMs: number): Promise<void> {
+    await until('every lead is decided', withinMs, async () => {
+      const { rows } = await this.database.query<{ undecided: number; open: number }>(
+        `select (select count(*)::int from leads where status is null) as undecided,
+           (select count(*)::int from intents where state = 'open') as open`,
+      )
+      const { undecided, open } = rows[0]!
+      if (undecided + open > 0) throw new Error(`${undecided} leads undecided, ${open} posts open`)
+      return true
+    })
+  }
+
+  /** The single number that a query answers. */
+  async ask(query: string, values: readonly unknown[] = []): Promise<number> {
+    const { rows } = await this.database.query({ text: query, values: [...values], rowMode: 'array' })
+    return Number((rows as unknown as [unknown][])[0]![0])
+  }
+
+  sales(): Promise<number> {
+    return this.ask('select count(*) from sales')
+  }
+
+  /** Number under which the ledger knows an engine. */
+  engineOf(slot: EngineSlot): Promise<number> {
+    return this.ask('select max(id) from engines where pid = $1', [slot.program.pid])
+  }
+
+  /** Posts as the buyers wrote them down: of one lead, or all. */
+  posts(leadId = ''): { readonly contract: string; readonly answer: string }[] {
+    const lines = readFileSync(join(this.#folder, 'posts.jsonl'), 'utf8').split('\n')
+    return lines
+      .filter((line) => line.includes(`"key":"${leadId}`))
+      .map((line) => {
+        const { key, answer } = JSON.parse(line) as { key: string; answer: string }
+        return { contract: key.slice(key.indexOf(':') + 1), answer }
+      })
+  }
+
+  /** The verifier's word on the stores, the clients' and the buyers' records. */
+  async verify(): Promise<Verdict> {
+    const [acks, posts] = [join(this.#folder, 'acks.jsonl'), join(this.#folder, 'posts.jsonl')]
+    await this.#acks.close()
+    this.#acks = recordTo(acks)
+    const { code, out, error } = await run(
+      'bench/verify.ts',
+      ['--json', '--drained', '--acks', acks, '--posts', posts, '--settle-ms', '5000'],
+      { DATABASE_URL: this.databaseUrl, REDIS_URL: this.redis.url },
+    )
+    interface Told {
+      readonly number: number
+      readonly verdict: string
+      readonly counts: Record<string, number>
+    }
+    const told = out === '' ? [] : (JSON.parse(out) as { invariants: Told[] }).invariants
+    return { code, invariants: new Map(told.map((one) => [one.number, one])), text: `${out}\n${error}` }
+  }
+
+  /** Last lines of every engine, for a failing test. */
+  said(): string {
+    return this.#slots.map(({ program }, n) => `engine ${n}:\n${program.said()}`).join('\n\n')
+  }
+
+  /** Ends everything; the engines at once. */
+  async close(): Promise<void> {
+    await Promise.all(this.#slots.map(({ program }) => program.kill9()))
+    await this.#buyers.kill9()
+    await this.#acks.close()
+    await this.database.end()
+    await administer(
+      this.#server,
+      `drop database if exists ${new URL(this.databaseUrl).pathname.slice(1)} with (force)`,
+    )
+    await this.redis.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #heard(body: string): void {
+    const said = JSON.parse(body) as { readonly lead_ref?: string | null }
+    if (said.lead_ref) this.answered.set(said.lead_ref, body)
+  }
+
+  *#draw(): Generator<string, never> {
+    const stream = leadStream({ seed: 20_260_302, vertical: 'solar', duplicateRate: 0.02, badRate: 0.01 })
+    for (;;) {
+      const { lead } = stream.next().value
+      const body = JSON.stringify(lead)
+      this.sent.set(String(lead['lead_ref']), body)
+      yield body
+    }
+  }
+}
+
+export interface Answered {
+  readonly lead_id: string | null
+  readonly status: string
+  readonly payout: string | null
+  readonly http: number
+  readonly retryAfter: string | null
+}
+
+async function createDatabase(server: string): Promise<string> {
+  const name = `chaos_${randomBytes(6).toString('hex')}`
+  await administer(server, `create database ${name}`)
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+async function administer(server: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server })
+  client.on('error', () => {})
+  await client.connect()
+  await client.query(statement).finally(() => client.end())
+}
