@@ -42,6 +42,8 @@ export const REASONS = [
   'tie_order', //        33  equal in everything; the contract listed first won
   'closed', //           34  outside the contract's schedule
   'no_consent', //       35  the consumer did not name this seller
+  'campaign_filter', //  36  the campaign's filter turned the lead away (detail: the field)
+  'source_filter', //    37  the source's filter turned the lead away (detail: the field)
 ] as const
 
 export type ReasonName = (typeof REASONS)[number]

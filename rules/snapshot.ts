@@ -86,6 +86,7 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile): Source {
     burst: source.burst ?? 2 * ratePerSecond,
     floor: money(source.floor ?? DEFAULTS.floor),
     payout: source.payout ? payoutRule(source.payout) : null,
+    filters: new Map(),
     answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
     caps: capRules('source', id, sourceZone(file, source), source.caps),
   }
@@ -110,6 +111,7 @@ function buildCampaign(id: string, campaign: CampaignFile, file: ConfigFile, con
   return {
     id,
     vertical,
+    filter: null,
     zone: campaign.zone,
     currency,
     minorDigits: currencyDigits(currency)!,

@@ -25,6 +25,7 @@ import type {
 } from './auction.ts'
 import { effectiveFloor, payoutOf } from './money.ts'
 import { type Reason, reason } from './reason.ts'
+import { excludedSeats } from './seats.ts'
 import { byBid, byTurn, type Ranked, whyBehind } from './strategy.ts'
 import { type Micros, micros } from './units.ts'
 
@@ -143,7 +144,8 @@ export function pingCounts(state: AuctionState, seat: number, at: number): boole
 /** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
 export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
   const all = new Map<string, Outcome>()
-  for (const [why, seats] of Object.entries(state.excluded)) {
+  const eligible = state.seats.map((seat) => seat.order)
+  for (const [why, seats] of excludedSeats({ eligible, excluded: state.excluded }, state.terms.seats.length)) {
     for (const seat of seats)
       all.set(state.terms.seats[seat]!.contract, { kind: 'not_asked', reason: why, price: null })
   }

@@ -47,6 +47,8 @@ export interface Source {
   /** Overrides the campaign's payout where present. */
   readonly payout: PayoutRule | null
   readonly answerWithinMs: Ms
+  /** By campaign: which leads the source may send there. */
+  readonly filters: ReadonlyMap<string, Condition>
   readonly caps: readonly CapRule[]
 }
 
@@ -101,6 +103,7 @@ export interface Contract {
   readonly priceFrom: 'contract' | 'reply'
   readonly pinged: boolean
   readonly floor: Micros
+  /** The buyer's filter and the contract's own. */
   readonly filter: Condition | null
   /** Source ids it buys from; null: all. */
   readonly sources: ReadonlySet<string> | null
@@ -116,6 +119,8 @@ export interface Contract {
 export interface Campaign {
   readonly id: string
   readonly vertical: Vertical
+  /** Which leads the campaign takes at all; null: all. */
+  readonly filter: Condition | null
   readonly zone: string
   readonly currency: string
   /** Fraction digits of the currency: 2 for USD. */

@@ -1,16 +1,18 @@
 /** Eligibility: every seat takes part or has the first reason that keeps it out, in seat order. */
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { type EligibilityHints, openingOf } from '../rules/eligibility.ts'
+import { describe, expect, test } from 'vitest'
+import { type EligibilityHints, openingByLoop, openingOf } from '../rules/eligibility.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
-import { compileCondition } from '../rules/filter.ts'
+import { type Condition, compileCondition, scopeOf } from '../rules/filter.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
 import { reasonName } from '../rules/reason.ts'
+import { excludedSeats } from '../rules/seats.ts'
 import type { Campaign, Contract, Source } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
+import { CONDITIONED, pick, randomCondition, randomFrom, randomLead, SOURCES, whole } from './world/conditions.ts'
 
 const SOLAR = VERTICALS.get('solar')!
-const SOURCE = { id: 'web' } as Source
+const SOURCE = { id: 'web', filters: new Map() } as unknown as Source
 const OPEN: EligibilityHints = { exhausted: () => null, doubts: () => false }
 
 interface Terms {
@@ -112,18 +114,100 @@ test('whatever the contracts, every seat stands in exactly one place, under a li
   } as never)
   const lead = leadOf({ consented_sellers: 'Acme' })
   fc.assert(
-    fc.property(fc.array(terms, { maxLength: 40 }), fc.integer(), (contracts, salt) => {
+    fc.property(fc.array(terms, { maxLength: 200 }), fc.integer(), (contracts, salt) => {
       const hints = {
         exhausted: (id: string) => ((id.length * 7 + salt) % 3 === 0 ? 'month' : null),
         doubts: (id: string) => (id.charCodeAt(1) + salt) % 5 === 0,
       }
-      const { eligible, excluded } = openingOf(campaignOf(contracts), lead, SOURCE, hints)
-      const seats = [...eligible, ...Object.values(excluded).flat()].sort((a, b) => a - b)
+      const opened = openingOf(campaignOf(contracts), lead, SOURCE, hints)
+      const excluded = excludedSeats(opened, contracts.length)
+      const seats = [opened.eligible, ...excluded.values()].flat().sort((a, b) => a - b)
       expect(seats).toEqual(contracts.map((_, seat) => seat))
-      for (const [why, at] of [['won', eligible] as const, ...Object.entries(excluded)]) {
+      for (const [why, at] of [['won', opened.eligible] as const, ...excluded]) {
         expect(reasonName(why)).toBeTruthy()
         expect([...at].sort((a, b) => a - b)).toEqual(at)
       }
     }),
   )
+})
+
+describe('the filter of the campaign, or of the source there', () => {
+  const conditionOf = (config: object) => {
+    const compiled = compileCondition(config, SOLAR)
+    if ('faults' in compiled) throw new Error(JSON.stringify(compiled.faults))
+    return compiled.condition
+  }
+  const campaign = { ...campaignOf([{}, { active: false }]), id: 'solar' } as Campaign
+
+  test('turns a lead away as a whole', () => {
+    const strict = { ...campaign, filter: conditionOf({ state: 'CA' }) }
+    expect(openingOf(strict, leadOf(), SOURCE, OPEN)).toEqual({
+      eligible: [],
+      excluded: { campaign_filter_state: [0, 1] },
+    })
+    const source = { ...SOURCE, filters: new Map([['solar', conditionOf({ sub1: { not: 'bad' } })]]) }
+    expect(openingOf(campaign, leadOf({ sub1: 'bad' }), source, OPEN).excluded).toEqual({ source_filter_sub1: [0, 1] })
+    expect(openingOf(campaign, leadOf({ sub1: 'good' }), source, OPEN).eligible).toEqual([0])
+  })
+
+  test('of a source counts in its campaign only', () => {
+    const source = { ...SOURCE, filters: new Map([['other', conditionOf({ state: 'CA' })]]) }
+    expect(openingOf(campaign, leadOf(), source, OPEN).eligible).toEqual([0])
+  })
+})
+
+test('10,000 seats are a few kilobytes of a trace, and come out of it as they went in', () => {
+  const random = randomFrom(7)
+  const states = ['TX', 'CA', 'NY', 'FL']
+  const filters = Array.from({ length: 10_000 }, () => ({
+    state: pick(random, states),
+    ownership: pick(random, ['own', 'rent']),
+  }))
+  const campaign = campaignOf(filters.map((filter) => ({ filter, active: random() < 0.9 })))
+  const opened = openingOf(campaign, leadOf(), SOURCE, OPEN)
+  const stored = JSON.stringify(opened)
+  expect(stored.length - JSON.stringify(opened.eligible).length).toBeLessThan(4000)
+  const loop = openingByLoop(campaign, leadOf(), SOURCE)
+  const read = JSON.parse(stored) as typeof opened
+  expect(Object.fromEntries(excludedSeats(read, 10_000))).toEqual(Object.fromEntries(loop.excluded))
+  expect(read.eligible).toEqual(loop.eligible)
+})
+
+/** `GAVEL_ELIGIBILITY=full` plays 100,000 leads against 2,000 campaigns. */
+const CAMPAIGNS = process.env['GAVEL_ELIGIBILITY'] === 'full' ? 2000 : 100
+const LEADS_EACH = 50
+
+test('the index says of every seat what asking contract by contract says', { timeout: 600_000 }, () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 32)
+  const random = randomFrom(seed)
+  const scope = scopeOf(CONDITIONED)
+  const condition = (): Condition => {
+    for (;;) {
+      const compiled = compileCondition(randomCondition(random), scope)
+      if ('condition' in compiled) return compiled.condition
+    }
+  }
+  for (let n = 0; n < CAMPAIGNS; n++) {
+    const contracts = Array.from({ length: whole(random, 1, pick(random, [8, 40, 150])) }, (_, seat) => ({
+      id: `c${seat}`,
+      seat,
+      active: random() < 0.95,
+      sources: random() < 0.3 ? new Set([pick(random, SOURCES), pick(random, SOURCES)]) : null,
+      filter: random() < 0.95 ? condition() : null,
+      buyer: { id: `b${seat}`, legalEntity: pick(random, ['Acme LLC', 'Bolt', 'Zeta']) },
+    }))
+    const campaign = { id: 'auto', contracts, filter: null } as unknown as Campaign
+    for (let lead = 0; lead < LEADS_EACH; lead++) {
+      const source = { ...SOURCE, id: pick(random, SOURCES) }
+      const one = randomLead(random)
+      const opened = openingOf(campaign, one, source, OPEN)
+      const loop = openingByLoop(campaign, one, source)
+      const indexed = {
+        eligible: opened.eligible,
+        excluded: Object.fromEntries(excludedSeats(opened, contracts.length)),
+      }
+      const looped = { eligible: loop.eligible, excluded: Object.fromEntries(loop.excluded) }
+      expect(indexed, `SEED=${seed}, campaign ${n}, lead ${lead}`).toEqual(looped)
+    }
+  }
 })

@@ -6,7 +6,7 @@ export interface Members {
   /** The one value where there is one. */
   readonly only: Comparable | null
   readonly has: (value: Comparable) => boolean
-  readonly values: () => Iterable<Comparable>
+  readonly each: (visit: (value: Comparable) => void) => void
 }
 
 /** Every value that some large list names, once: 10,000 lists of zips are 4 bytes an entry and not 40. */
@@ -37,7 +37,7 @@ export function membersOf(values: ReadonlySet<Comparable>, dictionary: Dictionar
   if (values.size > SMALL) return new ListedMembers(values, dictionary)
   const [first] = values
   const only = values.size === 1 ? first! : null
-  return { size: values.size, only, has: (value) => values.has(value), values: () => values }
+  return { size: values.size, only, has: (value) => values.has(value), each: (visit) => values.forEach(visit) }
 }
 
 class ListedMembers implements Members {
@@ -65,9 +65,9 @@ class ListedMembers implements Members {
       else high = middle
     }
     return ids[low] === wanted
-  };
+  }
 
-  *values(): Iterable<Comparable> {
-    for (const id of this.#ids) yield this.#dictionary.valueOf(id)
+  each = (visit: (value: Comparable) => void): void => {
+    for (const id of this.#ids) visit(this.#dictionary.valueOf(id))
   }
 }
