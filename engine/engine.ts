@@ -4,7 +4,7 @@ import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wir
 import { ms } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { adminData } from './admin/data.ts'
-import { type Admin, createAdmin } from './admin/server.ts'
+import type { AdminPort } from './admin/port.ts'
 import { conceal, reveal } from './conceal.ts'
 import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
@@ -29,8 +29,10 @@ import { Warmth } from './warmth.ts'
 
 export interface Engine {
   readonly origin: string
-  readonly adminOrigin: string
-  readonly example: boolean
+  /** What the admin plane shows of it. */
+  readonly admin: AdminPort
+  /** SHA-256 of each admin key in force. */
+  readonly adminKeys: () => ReadonlySet<string>
   /** Takes no more leads, finishes those under way, writes what waits, and lets go of everything. */
   stop(): Promise<void>
 }
@@ -70,13 +72,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const core = await openCore(options)
   const edge = await openEdge(core, addresses.host)
-  const admin = await openAdmin(core, addresses.adminHost)
   const watch = watchFile(core)
   return {
     origin: `http://${addresses.host}:${edge.port}`,
-    adminOrigin: `http://${addresses.adminHost}:${admin.port}`,
-    example: core.snapshot.example,
-    stop: () => stopAll(core, edge, admin, watch),
+    admin: adminOf(core),
+    adminKeys: () => core.snapshot.adminKeys,
+    stop: () => stopAll(core, edge, watch),
   }
 }
 
@@ -163,9 +164,10 @@ function openEdge(core: Core, host: string): Promise<Edge> {
   })
 }
 
-function openAdmin(core: Core, host: string): Promise<Admin> {
-  const { env, foundation, hot, log, metrics } = core
-  const data = adminData({
+function adminOf(core: Core): AdminPort {
+  const { foundation, hot, metrics } = core
+  for (const name of Object.keys(queuesOf(core))) metrics.queue(name, () => queuesOf(core)[name]!)
+  return adminData({
     db: foundation.db,
     hot,
     metrics: () => metrics.text(),
@@ -173,8 +175,6 @@ function openAdmin(core: Core, host: string): Promise<Admin> {
     version: () => core.snapshot.version,
     queues: () => queuesOf(core),
   })
-  for (const name of Object.keys(queuesOf(core))) metrics.queue(name, () => queuesOf(core)[name]!)
-  return createAdmin({ host, port: env.adminPort, keys: () => core.snapshot.adminKeys, data, log })
 }
 
 /** What waits or is under way, by name. */
@@ -226,7 +226,7 @@ function reloadInWords(path: string, reload: Reload): string {
   }
 }
 
-async function stopAll(core: Core, edge: Edge, admin: Admin, watch: ConfigurationWatch): Promise<void> {
+async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promise<void> {
   const { clock, env, live, wire, ledger, hot, later, ownership, recovery, warmth } = core
   core.draining = true
   watch.close()
@@ -238,7 +238,6 @@ async function stopAll(core: Core, edge: Edge, admin: Admin, watch: Configuratio
   warmth.close()
   later.close()
   edge.close()
-  await admin.close()
   await wire.close()
   await ledger.close()
   await ownership.stop()

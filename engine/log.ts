@@ -20,6 +20,8 @@ type Field = keyof FieldTypes
 const EVENTS = {
   note: ['info', 'text'],
   warning: ['warn', 'text'],
+  draining: ['info', 'signal'],
+  fenced: ['fatal', 'text'],
   request_failed: ['error', 'fault'],
   admin_request_failed: ['error', 'fault'],
   unexpected: ['fatal', 'fault'],

@@ -1,43 +1,101 @@
-/** The program: reads the environment, starts an engine, says where it is, and ends it in order. */
+/** The program: reads the environment, starts one engine or a primary with its workers, says where it is, and ends it in order. */
 import closeWithGrace from 'close-with-grace'
+import type { AdminPort } from './admin/port.ts'
+import { createAdmin } from './admin/server.ts'
 import { systemClock } from './clock.ts'
+import { isWorker, joinPrimary } from './cluster.ts'
 import { startEngine } from './engine.ts'
-import { readEnv } from './env.ts'
+import { type Env, readEnv } from './env.ts'
 import { exampleCurl } from './example.ts'
 import { CannotStart, layFoundation } from './foundation.ts'
 import { createLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { BUYERS_ORIGIN, startPrimary } from './primary.ts'
 
-const reading = readEnv(process.env)
-const complain = (line: string): void => void process.stderr.write(`${line}\n`)
-for (const hint of reading.hints) complain(hint)
-if (!reading.ok) {
+/** Tells a supervisor that this process was fenced: start another. */
+const EXIT_FENCED = 3
+
+const clock = systemClock()
+const env = environment()
+const log = createLog(env.logLevel)
+const undo: (() => Promise<unknown>)[] = []
+
+closeWithGrace({ delay: env.unreadyMs + env.drainMs + 10_000 }, async ({ err, signal }) => {
+  if (err) log('unexpected', { fault: err })
+  if (signal) log('draining', { signal })
+  await stopAll()
+})
+try {
+  if (isWorker()) await work()
+  else if (env.workers > 1) await leadWorkers()
+  else await workAlone()
+} catch (error) {
+  complain(error instanceof Error ? error.message : String(error))
+  if (!(error instanceof CannotStart)) log('unexpected', { fault: error })
+  await stopAll()
+  process.exit(1)
+}
+
+async function workAlone(): Promise<void> {
+  const { engine, example } = await startOne(null)
+  const admin = await openAdmin(engine.admin, engine.adminKeys)
+  announce(engine.origin, admin, example)
+}
+
+async function work(): Promise<void> {
+  const { engine, metrics } = await startOne(process.env[BUYERS_ORIGIN] ?? null)
+  joinPrimary({ metrics: () => metrics.json(), status: () => engine.admin.status() })
+}
+
+async function leadWorkers(): Promise<void> {
+  const primary = await startPrimary({ env, clock, log })
+  undo.push(primary.stop)
+  const admin = await openAdmin(primary.admin, primary.adminKeys)
+  announce(primary.origin, admin, primary.example)
+}
+
+async function startOne(buyersOrigin: string | null) {
+  const metrics = createMetrics()
+  const foundation = await layFoundation(env, clock, (text) => log('note', { text }), buyersOrigin)
+  undo.push(foundation.stop)
+  const engine = await startEngine({ env, foundation, clock, log, metrics, fenced })
+  undo.push(engine.stop)
+  return { engine, metrics, example: foundation.snapshot.example }
+}
+
+/** Another engine owns this one's leads now: it may only write down the ends of posts that had left. */
+async function fenced(): Promise<void> {
+  log('fenced', { text: 'another engine has taken over: this process ends and must be started again' })
+  await stopAll()
+  process.exit(EXIT_FENCED)
+}
+
+async function openAdmin(data: AdminPort, keys: () => ReadonlySet<string>): Promise<string> {
+  const admin = await createAdmin({ host: env.adminHost, port: env.adminPort, keys, data, log })
+  undo.push(admin.close)
+  return `http://${env.adminHost}:${admin.port}`
+}
+
+/** The last lines of a start. The example's curl line posts another person at each start, whom nobody has bought yet. */
+function announce(origin: string, admin: string, example: boolean): void {
+  process.stdout.write(`ready ${origin}  admin ${admin}\n`)
+  if (example) process.stdout.write(`${exampleCurl(origin, Math.floor(Math.random() * 10_000_000))}\n`)
+}
+
+/** Stops what was started, the latest first. */
+async function stopAll(): Promise<void> {
+  for (const stop of undo.splice(0).reverse()) await stop()
+}
+
+/** Exits with 2 and every fault where the environment has one. */
+function environment(): Env {
+  const reading = readEnv(process.env)
+  for (const hint of reading.hints) complain(hint)
+  if (reading.ok) return reading.env
   for (const { name, message } of reading.faults) complain(`${name} ${message}`)
   process.exit(2)
 }
-const { env } = reading
-const clock = systemClock()
-const log = createLog(env.logLevel)
-const note = (text: string): void => log('note', { text })
-try {
-  const foundation = await layFoundation(env, clock, note, null)
-  const engine = await startEngine({
-    env,
-    foundation,
-    clock,
-    log,
-    metrics: createMetrics(),
-    fenced: () => process.exit(3),
-  })
-  closeWithGrace({ delay: env.unreadyMs + env.drainMs + 10_000 }, async ({ err }) => {
-    if (err) log('unexpected', { fault: err })
-    await engine.stop()
-    await foundation.stop()
-  })
-  process.stdout.write(`ready ${engine.origin}  admin ${engine.adminOrigin}\n`)
-  if (engine.example) process.stdout.write(`${exampleCurl(engine.origin, Math.floor(Math.random() * 10_000_000))}\n`)
-} catch (error) {
-  if (!(error instanceof CannotStart)) throw error
-  complain(error.message)
-  process.exit(1)
+
+function complain(line: string): void {
+  process.stderr.write(`${line}\n`)
 }

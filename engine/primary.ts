@@ -1,0 +1,86 @@
+/** Several engines on one port, put together: what they share, their workers, and one admin plane over all. */
+import type { Clock } from '../buyers/wire.ts'
+import { adminData } from './admin/data.ts'
+import type { AdminPort, StatusPage } from './admin/port.ts'
+import { runPrimary } from './cluster.ts'
+import { watchConfiguration } from './configuration.ts'
+import { type Env, listenOn } from './env.ts'
+import { CannotStart, layFoundation } from './foundation.ts'
+import type { Log } from './log.ts'
+import { type MetricsJson, mergedText } from './metrics.ts'
+import { openRedisStore } from './store/redis.ts'
+
+/** Hands a worker the address of the example's scripted buyers, which the primary started. */
+export const BUYERS_ORIGIN = 'GAVELPOST_BUYERS_ORIGIN'
+
+export interface PrimaryEngine {
+  readonly origin: string
+  readonly example: boolean
+  readonly admin: AdminPort
+  readonly adminKeys: () => ReadonlySet<string>
+  readonly stop: () => Promise<void>
+}
+
+/** Resolves when every worker takes leads. */
+export async function startPrimary(options: { env: Env; clock: Clock; log: Log }): Promise<PrimaryEngine> {
+  const { env, clock, log } = options
+  const note = (text: string): void => log('note', { text })
+  const foundation = await layFoundation(env, clock, note, null)
+  const addresses = listenOn(env, foundation.snapshot.example)
+  if ('faults' in addresses) {
+    await foundation.stop()
+    throw new CannotStart(addresses.faults.map(({ name, message }) => `${name} ${message}`).join('\n'))
+  }
+  let snapshot = foundation.snapshot
+  const origin = foundation.file.placeholders['buyers']
+  const variables: Record<string, string> = origin === undefined ? {} : { [BUYERS_ORIGIN]: origin }
+  const { host } = addresses
+  const graceMs = env.unreadyMs + env.drainMs + 5_000
+  const started = runPrimary({ workers: env.workers, host, port: env.port, clock, log, variables, graceMs })
+  const primary = await started.catch(async (error) => {
+    await foundation.stop()
+    throw error
+  })
+  const hot = await openRedisStore({ url: env.redisUrl!, log: note })
+  // Workers watch the file themselves; here it says whose admin keys are in force.
+  const watch = watchConfiguration({
+    ...foundation.file,
+    current: snapshot,
+    changed: (next) => {
+      snapshot = next
+    },
+    report: () => primary.reload(),
+  })
+  const statuses = async () => (await primary.ask('status')) as StatusPage[]
+  const data = adminData({
+    db: foundation.db,
+    hot,
+    metrics: async () => mergedText((await primary.ask('metrics')) as MetricsJson[]),
+    ready: () => true,
+    version: () => snapshot.version,
+    queues: () => ({}),
+  })
+  return {
+    origin: `http://${host}:${env.port}`,
+    example: snapshot.example,
+    admin: { ...data, status: async () => statusOfAll(await data.status(), await statuses(), env.workers) },
+    adminKeys: () => snapshot.adminKeys,
+    async stop() {
+      watch.close()
+      await primary.stop()
+      await hot.close()
+      await foundation.stop()
+    },
+  }
+}
+
+/** Ready where every worker is; queues are added up. */
+function statusOfAll(own: StatusPage, workers: readonly StatusPage[], expected: number): StatusPage {
+  const queues: Record<string, number> = {}
+  for (const worker of workers) {
+    for (const [name, depth] of Object.entries(worker.queues)) queues[name] = (queues[name] ?? 0) + depth
+  }
+  const ready = workers.length === expected && workers.every((worker) => worker.ready)
+  const epoch = Math.max(0, ...workers.map((worker) => worker.epoch))
+  return { ...own, ready, epoch, queues }
+}
