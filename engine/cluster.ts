@@ -125,7 +125,7 @@ class Slot {
     })
     this.#child = child
     this.#startedAt = clock.mono()
-    log('worker_started', { worker, pid: child.pid ?? 0 })
+    log('worker_started', { worker, child: child.pid ?? 0 })
     child.on('message', (words: ToPrimary) => this.#heard(words))
     child.once('exit', (code, signal) => this.#ended(code, signal))
     child.on('error', (error) => {
@@ -138,14 +138,14 @@ class Slot {
     if (words.say === 'answer') return this.#asked.get(words.id)?.(words.answer)
     this.#ready = true
     this.#wasReady = true
-    this.#options.log('worker_ready', { worker: this.#worker, pid: this.#child.pid! })
+    this.#options.log('worker_ready', { worker: this.#worker, child: this.#child.pid! })
     this.#first.resolve()
   }
 
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
     const worker = this.#worker
     this.#ready = false
-    this.#options.log('worker_ended', { worker, pid: this.#child.pid ?? 0, code, signal })
+    this.#options.log('worker_ended', { worker, child: this.#child.pid ?? 0, code, signal })
     for (const answer of this.#asked.values()) answer(null)
     if (this.#wasReady) this.#follow()
     else this.#first.reject(new Error(`worker ${worker} ended with ${signal ?? `code ${code}`} before it was ready.`))

@@ -9,7 +9,7 @@ interface FieldTypes {
   /** Logged as its name, code and place; its message is left out, because messages quote values. */
   readonly fault: unknown
   readonly worker: number
-  readonly pid: number
+  readonly child: number
   readonly code: number | null
   readonly signal: string | null
   readonly ms: number
@@ -25,9 +25,9 @@ const EVENTS = {
   request_failed: ['error', 'fault'],
   admin_request_failed: ['error', 'fault'],
   unexpected: ['fatal', 'fault'],
-  worker_started: ['info', 'worker', 'pid'],
-  worker_ready: ['info', 'worker', 'pid'],
-  worker_ended: ['warn', 'worker', 'pid', 'code', 'signal'],
+  worker_started: ['info', 'worker', 'child'],
+  worker_ready: ['info', 'worker', 'child'],
+  worker_ended: ['warn', 'worker', 'child', 'code', 'signal'],
   worker_delayed: ['warn', 'worker', 'ms'],
 } as const satisfies Record<string, readonly [Exclude<LogLevel, 'silent'>, ...Field[]]>
 

@@ -25,7 +25,7 @@ async function freePort(): Promise<number> {
 
 async function start(variables: Record<string, string> = {}, graceMs = 10_000) {
   const port = await freePort()
-  const events: { event: string; pid?: number }[] = []
+  const events: { event: string; child?: number }[] = []
   const log: Log = (event, fields) => void events.push({ event, ...fields })
   const primary = await runPrimary({
     workers: 2,
@@ -83,7 +83,7 @@ describe('several workers', () => {
     const { primary, port, events } = await start()
     const [killed] = await pidsOf(primary)
     process.kill(killed!, 'SIGKILL')
-    await until(() => events.some(({ event, pid }) => event === 'worker_ended' && pid === killed))
+    await until(() => events.some(({ event, child }) => event === 'worker_ended' && child === killed))
     expect((await lead(port)).pid).not.toBe(killed)
     await until(() => events.filter(({ event }) => event === 'worker_ready').length === 3)
     const pids = await pidsOf(primary)

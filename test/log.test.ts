@@ -11,12 +11,12 @@ function logTo(level: LogLevel): { log: Log; lines: () => Record<string, unknown
 describe('the log', () => {
   it('writes one JSON line for an event, with the fields listed for it', () => {
     const { log, lines } = logTo('info')
-    log('worker_ended', { worker: 1, pid: 42, code: null, signal: 'SIGKILL' })
+    log('worker_ended', { worker: 1, child: 42, code: null, signal: 'SIGKILL' })
     expect(lines()).toEqual([
       {
         level: 40,
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
-        pid: 42,
+        child: 42,
         event: 'worker_ended',
         worker: 1,
         code: null,
