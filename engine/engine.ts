@@ -21,6 +21,7 @@ import type { Log } from './log.ts'
 import { readLead } from './lookup.ts'
 import type { Metrics } from './metrics.ts'
 import { Ownership } from './ownership.ts'
+import { Rebuild } from './rebuild.ts'
 import { Releases } from './releases.ts'
 import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
@@ -50,6 +51,8 @@ export interface EngineOptions {
 /** What the parts of one engine share. `snapshot` is the version in force. */
 interface Core extends EngineOptions {
   snapshot: Snapshot
+  /** The version that is about to be in force, while what was sold under its caps is counted. */
+  next: Snapshot | null
   draining: boolean
   readonly ownership: Ownership
   readonly ledger: PostgresLedger
@@ -98,13 +101,20 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const live = new LiveLeads(env.maxInFlight)
   const [hints, later, releases] = [new Hints(clock), new Later(clock), new Releases(clock)]
   const recovery = new Recovery({ db, hot, snapshot: () => core.snapshot })
-  const rebuild = () => recovery.rebuild()
-  const warmth = new Warmth({ clock, rebuild, warmed: () => releases.repeat((again) => later.add(again)), log: note })
+  const versions = () => (core.next === null ? [core.snapshot] : [core.snapshot, core.next])
+  const rebuild = new Rebuild({ pool: foundation.pool, hot, clock, snapshots: versions, log: note })
+  const warmth = new Warmth({
+    clock,
+    rebuild: () => rebuild.makeWarm(),
+    warmed: () => releases.repeat((again) => later.add(again)),
+    log: note,
+  })
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
   const parts = { ownership, ledger, hot, wire, live, hints, later, releases, recovery, warmth }
-  const core: Core = { ...options, ...parts, snapshot, draining: false, ports: {} as IntakePorts }
+  const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
   hot.onCold(() => warmth.turnedCold())
+  warmth.turnedCold()
   await warmth.wait()
   return core
 }
@@ -192,23 +202,31 @@ function queuesOf(core: Core): Record<string, number> {
 /** Leads are taken while each can be recorded, held and posted. */
 function isReady(core: Core): boolean {
   const { draining, ledger, warmth, foundation, ownership } = core
-  return !draining && ledger.writable() && warmth.isWarm && foundation.partitions.ready() && ownership.mayAct()
+  return !draining && ledger.writable() && warmth.admits && foundation.partitions.ready() && ownership.mayAct()
 }
 
 /** Puts each good version of the file in force as it is saved. */
 function watchFile(core: Core): ConfigurationWatch {
-  const { foundation, wire, log, warmth } = core
+  const { foundation, log } = core
   return watchConfiguration({
     ...foundation.file,
     current: core.snapshot,
-    changed: (snapshot) => {
-      core.snapshot = snapshot
-      wire.allow(snapshot.allowedCidrs)
-      warmth.turnedCold()
-    },
+    changed: (snapshot) => putInForce(core, snapshot),
     report: (reload) =>
       log(reload.kind === 'faulty' ? 'warning' : 'note', { text: reloadInWords(foundation.file.path, reload) }),
   })
+}
+
+/** A version that brings a new cap goes live when the hot store has counted what was sold under it. */
+async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
+  core.next = snapshot
+  core.warmth.turnedCold()
+  const warm = await core.warmth.wait()
+  core.next = null
+  if (!warm) throw new Error('the hot store is cold')
+  core.wire.allow(snapshot.allowedCidrs)
+  core.ports.limiter.keep(snapshot.sources)
+  core.snapshot = snapshot
 }
 
 function reloadInWords(path: string, reload: Reload): string {

@@ -4,6 +4,8 @@ import { ms } from '../rules/units.ts'
 
 /** A lead waits this long for a rebuild before it goes on without what is capped. */
 const WAIT_MS = 3_000
+/** New leads are let in for so long while the store is cold: they wait, and most rebuilds take less. */
+const GRACE_MS = 1_500
 const RETRY_MS = 200
 
 export interface WarmthOptions {
@@ -19,18 +21,21 @@ export class Warmth {
   readonly #options: WarmthOptions
   #rebuilding: Promise<void> | null = null
   #warm = false
+  #coldSince = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(options: WarmthOptions) {
     this.#options = options
   }
 
-  get isWarm(): boolean {
-    return this.#warm
+  /** False while the store is cold for longer than a lead should wait. */
+  get admits(): boolean {
+    return this.#warm || this.#options.clock.mono() - this.#coldSince < GRACE_MS
   }
 
-  /** The store said COLD, or may have lost its memory. */
+  /** The store said COLD, may have lost its memory, or must count what it did not count so far. */
   turnedCold(): void {
+    if (this.#warm) this.#coldSince = this.#options.clock.mono()
     this.#warm = false
     this.#rebuilding ??= this.#rebuild().finally(() => {
       this.#rebuilding = null
@@ -38,12 +43,11 @@ export class Warmth {
   }
 
   /** Resolves true when the store is warm, false where that takes longer than a lead can wait. */
-  async wait(): Promise<boolean> {
-    this.turnedCold()
-    const { clock } = this.#options
+  wait(): Promise<boolean> {
+    if (this.#warm) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = clock.after(ms(WAIT_MS), () => resolve(false))
-      void this.#rebuilding!.then(() => {
+      const timer = this.#options.clock.after(ms(WAIT_MS), () => resolve(false))
+      void this.#rebuilding?.then(() => {
         timer.cancel()
         resolve(this.#warm)
       })

@@ -21,6 +21,7 @@ export interface HotStoreTable {
   singleton: Generated<boolean>
   epoch: number
   run_id: string | null
+  versions: Generated<number[]>
   restored_at: Date | null
 }
 
@@ -69,6 +70,7 @@ export interface IntentsTable {
   buyer: ReadOnly<string>
   copy: ReadOnly<number>
   state: ReadOnly<IntentState>
+  bid: ReadOnly<number>
   price: ReadOnly<number>
   payout: ReadOnly<number>
   held_at: Moment
@@ -157,6 +159,7 @@ export interface SoldSumsTable {
   contract: ReadOnly<string>
   currency: ReadOnly<string>
   n: ReadOnly<number>
+  bid: ReadOnly<number>
   price: ReadOnly<number>
   payout: ReadOnly<number>
 }

@@ -18,11 +18,13 @@ const TABLES = `
     fenced_by integer
   );
 
-  -- The hot store as the ledger knows it: its epoch, and the instance that was restored under it.
+  -- The hot store as the ledger knows it: its epoch, the instance that was restored under it, and the versions of the
+  -- configuration whose caps were counted then.
   create table hot_store (
     singleton boolean primary key default true check (singleton),
     epoch bigint not null default 0,
     run_id text,
+    versions bigint[] not null default '{}',
     restored_at timestamptz
   );
   insert into hot_store default values;
@@ -77,6 +79,8 @@ const TABLES = `
     buyer text not null,
     copy integer not null,
     state text not null check (state in ('open', 'in_doubt', 'accepted', 'rejected', 'not_sent')),
+    -- What was offered and held; \`price\` is what is paid, which an acceptance may lower.
+    bid bigint not null,
     price bigint not null,
     payout bigint not null,
     held_at timestamptz not null,
@@ -179,6 +183,7 @@ const TABLES = `
     contract text not null,
     currency text not null,
     n bigint not null,
+    bid bigint not null,
     price bigint not null,
     payout bigint not null,
     primary key (quarter, engine, campaign, source, buyer, contract, currency)

@@ -145,12 +145,12 @@ const WRITE_RESULTS = `
       ) as e(account, amount)
       returning currency, amount
     ), summed as (
-      insert into sold_sums as s (quarter, engine, campaign, source, buyer, contract, currency, n, price, payout)
+      insert into sold_sums as s (quarter, engine, campaign, source, buyer, contract, currency, n, bid, price, payout)
       select date_bin('15 minutes', held_at, timestamptz 'epoch') as quarter, p_engine, campaign, source, buyer,
-        contract, currency, count(*), sum(price), sum(payout)
+        contract, currency, count(*), sum(bid), sum(price), sum(payout)
       from bought group by 1, 3, 4, 5, 6, 7 order by 1, 3, 4, 5, 6, 7
       on conflict (quarter, engine, campaign, source, buyer, contract, currency) do update
-      set n = s.n + excluded.n, price = s.price + excluded.price, payout = s.payout + excluded.payout
+      set n = s.n + excluded.n, bid = s.bid + excluded.bid, price = s.price + excluded.price, payout = s.payout + excluded.payout
     )
     select (select count(*) from given), (select count(*) from done),
       (select json_agg(d) from done d where d.doubted_at is not null and d.state <> 'in_doubt'),
@@ -275,9 +275,9 @@ const WRITE_INTENTS = `
       )) with ordinality as g("leadId", term, contract, buyer, copy, attempt, price, payout, "heldAt", "postBy",
         "postMs", "inDoubt", groups, epoch, n)
     ), stored as (
-      insert into intents (lead_id, contract, term, attempt, buyer, copy, state, price, payout, held_at, post_by,
+      insert into intents (lead_id, contract, term, attempt, buyer, copy, state, bid, price, payout, held_at, post_by,
         post_ms, in_doubt, places, epoch, engine)
-      select g."leadId", g.contract, g.term, g.attempt, g.buyer, g.copy, 'open', g.price, g.payout,
+      select g."leadId", g.contract, g.term, g.attempt, g.buyer, g.copy, 'open', g.price, g.price, g.payout,
         to_timestamp(g."heldAt" / 1000.0), to_timestamp(g."postBy" / 1000.0), g."postMs", g."inDoubt", g.groups,
         g.epoch, p_engine
       from given g join leads l on l.id = g."leadId" and l.id between p_low and p_high

@@ -159,7 +159,7 @@ const RESOLVE = `
       'reason', p_reason, 'reasonName', p_reason_name, 'price', least(coalesce(nullif(p_price, 0), i.price), i.price),
       'payout', case when p_state = 'accepted' then i.payout else 0 end,
       'buyerReference', coalesce(p_buyer_reference, i.buyer_reference), 'redirectUrl', p_redirect_url,
-      'priceCut', p_price > 0 and p_price < i.price)), p_by);
+      'priceCut', coalesce(p_price > 0 and p_price < i.price, false))), p_by);
     select * into l from leads where id = p_lead;
     return json_build_object('code', case when i.state = 'in_doubt' then 'RESOLVED' else 'SETTLED' end,
       'state', case when i.state = 'in_doubt' then p_state else i.state end,
