@@ -19,8 +19,8 @@ export interface OwnershipSettings {
   readonly log?: (message: string) => void
 }
 
-/** Stops acting this much before others may fence it. */
-const MARGIN_MS = 1_000
+/** Stops acting this part of the fencing age before others may fence it. */
+const MARGIN = 1 / 6
 
 /**
  * An engine is `alive` while its heart beats, `silent` once it could not beat for nearly as long as the others wait
@@ -74,7 +74,7 @@ export class Ownership {
   /** True while nobody can have fenced this engine: to be asked right before anything leaves that cannot be taken back. */
   mayAct(): boolean {
     const silence = this.#settings.clock.mono() - this.#lastBeatAt
-    return !this.#fenced && !this.#stopped && silence < this.#fenceAfterMs - MARGIN_MS
+    return !this.#fenced && !this.#stopped && silence < this.#fenceAfterMs * (1 - MARGIN)
   }
 
   /**
