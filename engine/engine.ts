@@ -5,6 +5,7 @@ import { ms } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
+import { assertAlone } from './alone.ts'
 import { conceal, reveal } from './conceal.ts'
 import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
@@ -12,16 +13,17 @@ import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
 import { type IntakePorts, takeLead } from './intake.ts'
-import { Recovery } from './interim.ts'
 import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
 import { createLimiter } from './limiter.ts'
 import { LiveLeads } from './live.ts'
 import type { Log } from './log.ts'
+import { Lookout } from './lookout.ts'
 import { readLead } from './lookup.ts'
 import type { Metrics } from './metrics.ts'
 import { Ownership } from './ownership.ts'
-import { Rebuild } from './rebuild.ts'
+import { auctionAgain } from './reauction.ts'
+import { Recovery } from './recovery.ts'
 import { Releases } from './releases.ts'
 import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
@@ -63,6 +65,7 @@ interface Core extends EngineOptions {
   readonly later: Later
   readonly releases: Releases
   readonly ports: IntakePorts
+  readonly lookout: Lookout
   readonly recovery: Recovery
   readonly warmth: Warmth
 }
@@ -89,6 +92,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const note = (text: string): void => log('note', { text })
   const { db, databaseUrl, snapshot } = foundation
   const redis = env.redisUrl === null ? null : await openRedisStore({ url: env.redisUrl, log: note })
+  if (redis === null) await assertAlone(db, clock, note)
   const ownership = await Ownership.register({
     db,
     clock,
@@ -100,27 +104,35 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const ledger = await PostgresLedger.open({ url: databaseUrl, engine: ownership.engine, clock, log: note })
   const live = new LiveLeads(env.maxInFlight)
   const [hints, later, releases] = [new Hints(clock), new Later(clock), new Releases(clock)]
-  const recovery = new Recovery({ db, hot, snapshot: () => core.snapshot })
-  const versions = () => (core.next === null ? [core.snapshot] : [core.snapshot, core.next])
-  const rebuild = new Rebuild({ pool: foundation.pool, hot, clock, snapshots: versions, log: note })
+  const lookout = new Lookout(db, clock, hints)
+  const hotLater = (act: () => Promise<unknown>) => later.add(act)
+  const recovery = new Recovery({
+    ...{ db, hot, clock, ownership, hotLater, pool: foundation.pool, log: note },
+    snapshot: () => core.next ?? core.snapshot,
+    isLive: (leadId) => live.has(leadId),
+    auctionAgain: (lead) => auctionAgain(core.ports, lead),
+    conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
+  })
   const warmth = new Warmth({
     clock,
-    rebuild: () => rebuild.makeWarm(),
+    rebuild: () => recovery.rebuild(),
     warmed: () => releases.repeat((again) => later.add(again)),
     log: note,
   })
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
-  const parts = { ownership, ledger, hot, wire, live, hints, later, releases, recovery, warmth }
+  const parts = { ownership, ledger, hot, wire, live, hints, later, releases, lookout, recovery, warmth }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
   hot.onCold(() => warmth.turnedCold())
   warmth.turnedCold()
   await warmth.wait()
+  await Promise.all([recovery.start(), lookout.start()])
   return core
 }
 
 function intakePorts(core: Core): IntakePorts {
-  const { clock, wire, hot, ledger, live, hints, later, releases, foundation, warmth, recovery, ownership } = core
+  const { clock, wire, hot, ledger, live, hints, later, releases, foundation, warmth, recovery, ownership, lookout } =
+    core
   const { sealer } = foundation
   return {
     clock,
@@ -131,7 +143,7 @@ function intakePorts(core: Core): IntakePorts {
     hints,
     seal: sealer,
     snapshot: () => core.snapshot,
-    limiter: createLimiter({ clock, store: hot, share: () => 1 }),
+    limiter: createLimiter({ clock, store: hot, share: () => lookout.share }),
     warm: () => warmth.wait(),
     hotLater: (act) => later.add(act),
     released: (again) => releases.note(again),
@@ -201,8 +213,15 @@ function queuesOf(core: Core): Record<string, number> {
 
 /** Leads are taken while each can be recorded, held and posted. */
 function isReady(core: Core): boolean {
-  const { draining, ledger, warmth, foundation, ownership } = core
-  return !draining && ledger.writable() && warmth.admits && foundation.partitions.ready() && ownership.mayAct()
+  const { draining, ledger, warmth, foundation, ownership, recovery } = core
+  return (
+    !draining &&
+    ledger.writable() &&
+    warmth.admits &&
+    foundation.partitions.ready() &&
+    recovery.ready() &&
+    ownership.mayAct()
+  )
 }
 
 /** Puts each good version of the file in force as it is saved. */
@@ -245,13 +264,14 @@ function reloadInWords(path: string, reload: Reload): string {
 }
 
 async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promise<void> {
-  const { clock, env, live, wire, ledger, hot, later, ownership, recovery, warmth } = core
+  const { clock, env, live, wire, ledger, hot, later, ownership, lookout, recovery, warmth } = core
   core.draining = true
   watch.close()
   await new Promise<void>((waited) => clock.after(ms(env.unreadyMs), waited))
   edge.stopListening()
   const patience = new Promise<void>((waited) => clock.after(ms(env.drainMs), waited))
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
+  lookout.stop()
   await recovery.stop()
   warmth.close()
   later.close()
