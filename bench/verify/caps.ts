@@ -44,10 +44,10 @@ export class CapsCheck {
     if (number === null) return
     const rules = lead.test ? [] : this.#versions.rules(number, lead.campaign, lead.source, intent.contract)
     if (!rules) return this.finding.note(`intents of version ${number} were not compared with its caps`)
-    const expected = placesOf(rules, intent.buyer, micros(intent.price), number, wallMs(Math.round(intent.heldAt)))
+    const expected = placesOf(rules, intent.buyer, micros(intent.bid), number, wallMs(Math.round(intent.heldAt)))
     const wanted = expected.flatMap(({ places }) => places)
     const taken = intent.places.flatMap(({ places }) => places)
-    const missing = wanted.find((place) => !taken.some((one) => isSame(one, place, intent.priceCut)))
+    const missing = wanted.find((place) => !taken.some((one) => isSame(one, place)))
     if (!missing && wanted.length === taken.length) return
     const which = missing ? `no place in ${missing.key}` : 'places in caps that its version does not have'
     this.finding.violated(`lead ${lead.id} to ${intent.contract} took ${which}`)
@@ -138,10 +138,9 @@ function learn(counter: Counter, intent: Intent, place: Place): void {
   if (known === undefined || intent.createdAt < known) counter.knownFrom.set(place.version, intent.createdAt)
 }
 
-/** A price that was cut after the hold leaves the places at the bid. */
-const isSame = (taken: Place, wanted: Place, cut: boolean): boolean =>
+const isSame = (taken: Place, wanted: Place): boolean =>
   taken.key === wanted.key &&
+  taken.amount === wanted.amount &&
   taken.limit === wanted.limit &&
   taken.transient === wanted.transient &&
-  taken.forgetAt === wanted.forgetAt &&
-  (taken.amount === wanted.amount || (cut && taken.amount > wanted.amount))
+  taken.forgetAt === wanted.forgetAt

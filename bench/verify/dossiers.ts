@@ -26,9 +26,10 @@ export interface Intent {
   readonly attempt: number
   readonly copy: number
   readonly state: 'open' | 'in_doubt' | 'accepted' | 'rejected' | 'not_sent'
+  /** What was held and posted for; the price is what is paid. */
+  readonly bid: number
   readonly price: number
   readonly payout: number
-  readonly priceCut: boolean
   readonly heldAt: number
   readonly postBy: number
   readonly postMs: number
@@ -93,7 +94,7 @@ const LEADS = `
   from leads order by leads.id`
 
 const INTENT_COLUMNS = `
-  lead_id::text as "leadId", contract, buyer, term, attempt, copy, state, price, payout, price_cut as "priceCut",
+  lead_id::text as "leadId", contract, buyer, term, attempt, copy, state, bid, price, payout,
   ${moment('held_at', 'heldAt')}, ${moment('post_by', 'postBy')}, post_ms as "postMs", in_doubt as "inDoubt", places,
   epoch, ${moment('created_at', 'createdAt')}, ${moment('ended_at', 'endedAt')}, reason, reason_name as "reasonName", doubt`
 

@@ -8,7 +8,7 @@ import { Finding } from './finding.ts'
 
 const QUARTER_MS = 900_000
 
-type Sums = [n: number, price: number, payout: number]
+type Sums = [n: number, bid: number, price: number, payout: number]
 type AccountKind = 'buyer' | 'source' | 'margin'
 
 /** A key of joined names that a recount shares with the stored row. */
@@ -29,7 +29,7 @@ export class MoneyCheck {
     this.finding.count('entries', dossier.entries.length)
     this.#salesAreIntents(dossier)
     this.#entriesBalance(dossier)
-    for (const sale of sales) this.#addSum(sale)
+    for (const sale of sales) this.#addSum(sale, dossier.intents)
     if (lead.status !== null && !lead.test) this.#recount(dossier, seats)
   }
 
@@ -107,11 +107,13 @@ export class MoneyCheck {
     this.#totals.set(currency, totals)
   }
 
-  #addSum({ heldAt, campaign, source, buyer, contract, currency, price, payout }: Sale): void {
+  #addSum(sale: Sale, intents: readonly Intent[]): void {
+    const { heldAt, campaign, source, buyer, contract, currency, price, payout } = sale
     const quarter = Math.floor(heldAt / QUARTER_MS) * QUARTER_MS
     const key = joined(quarter, campaign, source, buyer, contract, currency)
-    const [n, prices, payouts] = this.#sums.get(key) ?? [0, 0, 0]
-    this.#sums.set(key, [n + 1, prices + price, payouts + payout])
+    const { bid = 0 } = intents.find(({ state, copy }) => state === 'accepted' && copy === sale.copy) ?? {}
+    const [n, bids, prices, payouts] = this.#sums.get(key) ?? [0, 0, 0, 0]
+    this.#sums.set(key, [n + 1, bids + bid, prices + price, payouts + payout])
   }
 
   #recount({ lead, intents }: Dossier, seats: ReadonlyMap<string, Outcome> | null): void {
@@ -162,21 +164,22 @@ export class MoneyCheck {
     interface Row extends Omit<Sale, 'leadId' | 'copy' | 'heldAt' | 'soldAt'> {
       readonly quarter: number
       readonly n: number
+      readonly bid: number
     }
     const query = `
       select (extract(epoch from quarter) * 1000)::bigint as quarter, campaign, source, buyer, contract, currency,
-        sum(n)::bigint as n, sum(price)::bigint as price, sum(payout)::bigint as payout
+        sum(n)::bigint as n, sum(bid)::bigint as bid, sum(price)::bigint as price, sum(payout)::bigint as payout
       from sold_sums group by 1, 2, 3, 4, 5, 6`
     const stored = new Map<string, Sums>()
     for await (const row of stream<Row>(client, query)) {
-      const { quarter, campaign, source, buyer, contract, currency, n, price, payout } = row
-      stored.set(joined(quarter, campaign, source, buyer, contract, currency), [n, price, payout])
+      const { quarter, campaign, source, buyer, contract, currency, n, bid, price, payout } = row
+      stored.set(joined(quarter, campaign, source, buyer, contract, currency), [n, bid, price, payout])
     }
     for (const key of new Set([...stored.keys(), ...this.#sums.keys()])) {
       this.finding.count('sums')
-      const [said, counted] = [stored.get(key), this.#sums.get(key)].map((sums) => (sums ?? [0, 0, 0]).join(' / '))
+      const [said, counted] = [stored.get(key), this.#sums.get(key)].map((sums) => (sums ?? [0, 0, 0, 0]).join(' / '))
       if (said === counted) continue
-      this.finding.violated(`sold_sums of "${key}" say ${said} (n / price / payout), and a recount ${counted}`)
+      this.finding.violated(`sold_sums of "${key}" say ${said} (n / bid / price / payout), and a recount ${counted}`)
     }
   }
 }
