@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Deck } from './deck.ts'
+import { byContracts } from './eligibility.ts'
 import { type Measured, measure, warmUp } from './measure.ts'
 import { MICRO } from './micro.ts'
 import { type Rival, type RivalName, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
@@ -134,7 +135,10 @@ async function main(): Promise<void> {
     ...(verdicts.length > 0 ? [verdictTable(verdicts)] : []),
   ]
   console.log(parts.join('\n\n'))
-  if (plan.json) console.log(JSON.stringify({ ...figures, cores, rounds: plan.rounds, seconds: plan.seconds }))
+  if (plan.json)
+    console.log(
+      JSON.stringify({ ...figures, ...byContracts(figures), cores, rounds: plan.rounds, seconds: plan.seconds }),
+    )
   if (plan.strict && verdicts.some((verdict) => !verdict.pass)) process.exitCode = 1
 }
 

@@ -92,7 +92,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const note = (text: string): void => log('note', { text })
   const { db, databaseUrl, snapshot } = foundation
   const redis = env.redisUrl === null ? null : await openRedisStore({ url: env.redisUrl, log: note })
-  if (redis === null) await assertAlone(db, clock, note)
+  if (redis === null && env.databaseUrl !== null) await assertAlone(db, clock, note)
   const ownership = await Ownership.register({
     db,
     clock,

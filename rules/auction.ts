@@ -31,19 +31,21 @@ export interface AuctionTerms {
   readonly answerWithinMs: Ms
 }
 
-/**
- * Seat numbers, ascending: a list, or where that is long a text that `rules/seats` reads; `*` is every seat that is
- * neither eligible nor in another list.
- */
-export type SeatList = readonly number[] | string
+/** Seats of reasons that keep many out; `rules/seats` reads it. */
+export interface Crowd {
+  readonly reasons: readonly Reason[]
+  readonly seats: string
+}
 
 /** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
   readonly eligible: readonly number[]
   readonly dice: readonly number[]
-  /** Seats that fell out before the auction, by reason. */
-  readonly excluded: Readonly<Record<Reason, SeatList>>
+  /** Seats that fell out before the auction, by reason, ascending. */
+  readonly excluded: Readonly<Record<Reason, readonly number[]>>
+  /** Those of reasons that have too many to be listed one by one. */
+  readonly crowd?: Crowd
 }
 
 /** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */

@@ -1,6 +1,5 @@
-/** Ascending whole numbers as short text: the gap to each from the one before, in digits of 64. */
+/** Whole numbers and bitmaps as short text, in digits of 64. */
 
-/** A digit under 32 ends a number; one of 32 and more carries its five bits and says that more follow. */
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const VALUES = new Uint8Array(128).fill(255)
 const CODES = new Uint8Array(64)
@@ -8,43 +7,40 @@ for (let value = 0; value < 64; value++) {
   CODES[value] = DIGITS.charCodeAt(value)
   VALUES[DIGITS.charCodeAt(value)] = value
 }
-/** Seven digits hold any gap between whole numbers of 32 bits. */
-const MAX_DIGITS = 7
-const LATIN = new TextDecoder('latin1')
+const ASCII = new TextDecoder()
+let buffer = new Uint8Array(4096)
 
-/** Writes the places of a bitmap's ones (place 0 is the lowest bit of word 0). `buffer` is filled anew where it is too small. */
-export class CompactWriter {
-  #bytes = new Uint8Array(1024)
+const digitsFor = (places: number): number => Math.ceil(places / 6)
 
-  ofBits(words: Int32Array): string {
-    let [length, before] = [0, -1]
-    for (let at = 0; at < words.length; at++) {
-      let word = words[at]!
-      if (word === 0) continue
-      if (length + 32 * MAX_DIGITS > this.#bytes.length) this.#grow()
-      const bytes = this.#bytes
-      const first = at << 5
-      while (word !== 0) {
-        const low = word & -word
-        const place = first + 31 - Math.clz32(low)
-        let gap = place - before - 1
-        for (; gap >= 32; gap >>>= 5) bytes[length++] = CODES[32 + (gap & 31)]!
-        bytes[length++] = CODES[gap]!
-        before = place
-        word ^= low
-      }
+/** Bitmaps of so many places, one behind the other, six places a digit. Place 0 is the lowest bit of word 0. */
+export function writeBitmaps(bitmaps: readonly Int32Array[], places: number): string {
+  const digits = digitsFor(places)
+  if (buffer.length < bitmaps.length * digits) buffer = new Uint8Array(bitmaps.length * digits)
+  let length = 0
+  for (const words of bitmaps) {
+    for (let digit = 0, place = 0; digit < digits; digit++, place += 6) {
+      const [at, shift] = [place >>> 5, place & 31]
+      const low = words[at]! >>> shift
+      buffer[length++] = CODES[(shift > 26 ? low | ((words[at + 1] ?? 0) << (32 - shift)) : low) & 63]!
     }
-    return LATIN.decode(this.#bytes.subarray(0, length))
   }
-
-  #grow(): void {
-    const bytes = new Uint8Array(this.#bytes.length * 2)
-    bytes.set(this.#bytes)
-    this.#bytes = bytes
-  }
+  return ASCII.decode(buffer.subarray(0, length))
 }
 
-/** Whole numbers from 0 on, in any order, as they are: no gaps. */
+/** Reads what `writeBitmaps` wrote: for each place the number whose lowest bit is the first bitmap's. */
+export function readBitmaps(text: string, places: number): Uint16Array {
+  const digits = digitsFor(places)
+  const numbers = new Uint16Array(places)
+  for (let bitmap = 0; bitmap * digits < text.length; bitmap++) {
+    for (let place = 0; place < places; place++) {
+      const digit = VALUES[text.charCodeAt(bitmap * digits + Math.floor(place / 6))]!
+      numbers[place]! |= ((digit >>> (place % 6)) & 1) << bitmap
+    }
+  }
+  return numbers
+}
+
+/** Whole numbers from 0 on: a digit under 32 ends one; one of 32 and more carries five bits and says that more follow. */
 export function writeNumbers(numbers: Iterable<number>): string {
   let text = ''
   for (const number of numbers) {
@@ -72,7 +68,7 @@ export function readNumbers(text: string): number[] {
   return numbers
 }
 
-/** The ascending numbers behind their gaps. */
+/** Ascending numbers of which the gap to each from the one before was written. */
 export function readAscending(text: string): number[] {
   let before = -1
   return readNumbers(text).map((gap) => {

@@ -6,7 +6,7 @@ import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
 import { type Reason, reason } from './reason.ts'
-import { everySeat, listSeats } from './seats.ts'
+import { sortOut } from './seats.ts'
 import type { Buyer, Campaign, Contract, Source } from './version.ts'
 
 /** What may be known beforehand to save pings; the hold decides. */
@@ -32,7 +32,8 @@ export function openingOf(
   test = false,
 ): Omit<Opening, 'dice'> {
   const barred = barredBy(campaign, lead, source)
-  if (barred !== null) return { eligible: [], excluded: { [barred]: everySeat(campaign.contracts.length) } }
+  const seats = campaign.contracts.length
+  if (barred !== null) return { eligible: [], ...sortOut([[barred, allOf(seats)]], seats) }
   const index = indexOf(campaign)
   const { alive, excluded } = index.sift(lead, source.id)
   const eligible: number[] = []
@@ -41,7 +42,7 @@ export function openingOf(
     if (why === null) eligible.push(seat)
     else bitsOf(excluded, why, alive.length, seat)
   }
-  return { eligible, excluded: listSeats(excluded) }
+  return { eligible, ...sortOut(excluded, seats) }
 }
 
 /** Builds the campaign's index now, so that no lead has to wait for it: some 100 ms for 10,000 contracts. */

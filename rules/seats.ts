@@ -1,57 +1,51 @@
-/** Lists of seats, short enough for a trace to carry those of 10,000 contracts. */
-import type { Opening, SeatList } from './auction.ts'
-import { CompactWriter, readAscending } from './compact.ts'
+/** The seats that fell out of an auction, short enough for a trace to carry those of 10,000 contracts. */
+import type { Opening } from './auction.ts'
+import { readBitmaps, writeBitmaps } from './compact.ts'
 import { type Bits, count, rowsOf } from './eligibility/bits.ts'
 import type { Reason } from './reason.ts'
 
-/** Lists of so many seats are left as they are: people read them. */
+type Excluded = Pick<Opening, 'excluded' | 'crowd'>
+
+/** A reason with so many seats is listed, for people to read. */
 const LISTED = 32
-/** Stands for every seat that is in no other list. */
-const THE_REST = '*'
 
-const writer = new CompactWriter()
-
-/** Seats by reason: short lists as numbers, long ones as text, and the longest of those as the rest. */
-export function listSeats(byReason: Iterable<readonly [Reason, Bits]>): Record<Reason, SeatList> {
-  const lists: Record<Reason, SeatList> = {}
-  let longest: readonly [Reason, Bits] | null = null
-  let most = LISTED
-  const long: (readonly [Reason, Bits])[] = []
-  for (const entry of byReason) {
-    const [reason, bits] = entry
-    const seats = count(bits)
-    if (seats === 0) continue
-    if (seats <= LISTED) lists[reason] = rowsOf(bits)
-    else long.push(entry)
-    if (seats <= most) continue
-    most = seats
-    longest = entry
+/** Sorts the seats of a campaign that has so many; every seat has one reason at most. */
+export function sortOut(byReason: Iterable<readonly [Reason, Bits]>, seats: number): Excluded {
+  const excluded: Record<Reason, readonly number[]> = {}
+  const reasons: Reason[] = []
+  const crowds: Bits[] = []
+  for (const [reason, bits] of byReason) {
+    const many = count(bits)
+    if (many > LISTED) crowds[reasons.push(reason) - 1] = bits
+    else if (many > 0) excluded[reason] = rowsOf(bits)
   }
-  for (const entry of long) lists[entry[0]] = entry === longest ? THE_REST : writer.ofBits(entry[1])
-  return lists
+  return reasons.length === 0 ? { excluded } : { excluded, crowd: { reasons, seats: crowdText(crowds, seats) } }
 }
 
-/** All seats under one reason. */
-export function everySeat(seats: number): SeatList {
-  return seats > LISTED ? THE_REST : Array.from({ length: seats }, (_, seat) => seat)
+/** Each seat's reason by its number from 1 on, 0 for none, as bitmaps of the numbers' bits: half a kilobyte for 1,000 seats. */
+function crowdText(crowds: readonly Bits[], seats: number): string {
+  const bitmaps: Bits[] = []
+  crowds.forEach((bits, at) => {
+    for (let number = at + 1, bit = 0; number > 0; number >>>= 1, bit++) {
+      bitmaps[bit] ??= new Int32Array(bits.length)
+      if ((number & 1) === 0) continue
+      const bitmap = bitmaps[bit]!
+      for (let word = 0; word < bits.length; word++) bitmap[word]! |= bits[word]!
+    }
+  })
+  return writeBitmaps(bitmaps, seats)
 }
 
 /** Every excluded seat of a campaign with so many seats, by reason, each list ascending. */
-export function excludedSeats(
-  { eligible, excluded }: Pick<Opening, 'eligible' | 'excluded'>,
-  seats: number,
-): ReadonlyMap<Reason, readonly number[]> {
-  const byReason = new Map<Reason, readonly number[]>()
-  for (const [reason, list] of Object.entries(excluded)) {
-    if (list === THE_REST) byReason.set(reason, [])
-    else byReason.set(reason, typeof list === 'string' ? readAscending(list) : list)
-  }
-  for (const [reason, list] of Object.entries(excluded)) {
-    if (list !== THE_REST) continue
-    const listed = new Set([eligible, ...byReason.values()].flat())
-    const rest: number[] = []
-    for (let seat = 0; seat < seats; seat++) if (!listed.has(seat)) rest.push(seat)
-    byReason.set(reason, rest)
-  }
+export function excludedSeats({ excluded, crowd }: Excluded, seats: number): ReadonlyMap<Reason, readonly number[]> {
+  const byReason = new Map<Reason, readonly number[]>(Object.entries(excluded))
+  if (!crowd) return byReason
+  const lists = crowd.reasons.map((): number[] => [])
+  readBitmaps(crowd.seats, seats).forEach((number, seat) => {
+    if (number > 0) lists[number - 1]!.push(seat)
+  })
+  crowd.reasons.forEach((reason, at) => {
+    byReason.set(reason, lists[at]!)
+  })
   return byReason
 }

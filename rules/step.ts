@@ -53,7 +53,7 @@ interface SeatState extends Ranked {
 export interface AuctionState {
   readonly terms: AuctionTerms
   seats: SeatState[]
-  excluded: Opening['excluded']
+  excluded: Pick<Opening, 'excluded' | 'crowd'>
   tier: number
   /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
   queue: SeatState[]
@@ -82,7 +82,7 @@ export function newAuction(terms: AuctionTerms): AuctionState {
   return {
     terms,
     seats: [],
-    excluded: {},
+    excluded: { excluded: {} },
     tier: -1,
     queue: [],
     outstandingPings: 0,
@@ -144,8 +144,7 @@ export function pingCounts(state: AuctionState, seat: number, at: number): boole
 /** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
 export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
   const all = new Map<string, Outcome>()
-  const eligible = state.seats.map((seat) => seat.order)
-  for (const [why, seats] of excludedSeats({ eligible, excluded: state.excluded }, state.terms.seats.length)) {
+  for (const [why, seats] of excludedSeats(state.excluded, state.terms.seats.length)) {
     for (const seat of seats)
       all.set(state.terms.seats[seat]!.contract, { kind: 'not_asked', reason: why, price: null })
   }
@@ -157,7 +156,7 @@ export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
 }
 
 function open(state: AuctionState, opening: Opening): void {
-  state.excluded = opening.excluded
+  state.excluded = opening
   state.seats = opening.eligible.map((seatNumber, seat) => {
     const terms = state.terms.seats[seatNumber]!
     return {

@@ -1,3 +1,4 @@
+/** The admin plane over real sockets: keys, pages, problems, the waterfall word for word. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'

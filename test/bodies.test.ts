@@ -1,3 +1,4 @@
+/** Bodies as sources send them, good, odd and hostile, and what becomes of each. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readBody } from '../engine/bodies.ts'

@@ -1,3 +1,4 @@
+/** The engine's clock: wall time never steps back, timers never fire early. */
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../engine/clock.ts'
 import { ms } from '../rules/units.ts'

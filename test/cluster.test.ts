@@ -1,3 +1,4 @@
+/** A primary with real worker processes: one port, restarts, drains, orphans. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'

@@ -1,3 +1,4 @@
+/** The data plane's HTTP over real sockets: limits, hang-ups, late answers, random bytes. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+/** The rate limit of each source, with a store that is quick, slow or away. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createLimiter, type LimitedSource } from '../engine/limiter.ts'

@@ -1,3 +1,4 @@
+/** What a log line may hold, and what it must not. */
 import { describe, expect, it } from 'vitest'
 import type { LogLevel } from '../engine/env.ts'
 import { createLog, type Log } from '../engine/log.ts'

@@ -1,3 +1,4 @@
+/** Counts, durations and queue depths as Prometheus reads them. */
 import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { createMetrics, mergedText, STAGES } from '../engine/metrics.ts'
