@@ -138,7 +138,8 @@ function reachingAccount(dataDir: string, account: Account | null): Account | nu
 function programUnder(account: Account | null, file: string, args: string[]): [file: string, args: string[]] {
   if (!account?.passes) return [file, args]
   const right = '+dac_read_search'
-  const given = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups']
+  // Without the securebit, access(2) would not know the right, and initdb would not find its own programs.
+  const given = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups', '--securebits=+no_setuid_fixup']
   return ['setpriv', [...given, `--inh-caps=${right}`, `--ambient-caps=${right}`, file, ...args]]
 }
 
