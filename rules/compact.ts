@@ -15,16 +15,27 @@ const digitsFor = (places: number): number => Math.ceil(places / 6)
 /** Bitmaps of so many places, one behind the other, six places a digit. Place 0 is the lowest bit of word 0. */
 export function writeBitmaps(bitmaps: readonly Int32Array[], places: number): string {
   const digits = digitsFor(places)
-  if (buffer.length < bitmaps.length * digits) buffer = new Uint8Array(bitmaps.length * digits)
-  let length = 0
-  for (const words of bitmaps) {
-    for (let digit = 0, place = 0; digit < digits; digit++, place += 6) {
-      const [at, shift] = [place >>> 5, place & 31]
-      const low = words[at]! >>> shift
-      buffer[length++] = CODES[(shift > 26 ? low | ((words[at + 1] ?? 0) << (32 - shift)) : low) & 63]!
-    }
+  const room = bitmaps.length * digits + DIGITS_OF_THREE
+  if (buffer.length < room) buffer = new Uint8Array(room)
+  bitmaps.forEach((words, at) => {
+    writeWords(words, buffer, at * digits)
+  })
+  return ASCII.decode(buffer.subarray(0, bitmaps.length * digits))
+}
+
+/** Three words are sixteen digits. Those of words that there are not are zeros, and written over by what comes next. */
+const DIGITS_OF_THREE = 16
+
+function writeWords(words: Int32Array, into: Uint8Array, start: number): void {
+  let to = start
+  for (let at = 0; at < words.length; at += 3) {
+    const [a, b, c] = [words[at]!, words[at + 1]! | 0, words[at + 2]! | 0]
+    for (let shift = 0; shift < 30; shift += 6) into[to++] = CODES[(a >>> shift) & 63]!
+    into[to++] = CODES[(a >>> 30) | ((b & 15) << 2)]!
+    for (let shift = 4; shift < 28; shift += 6) into[to++] = CODES[(b >>> shift) & 63]!
+    into[to++] = CODES[(b >>> 28) | ((c & 3) << 4)]!
+    for (let shift = 2; shift < 32; shift += 6) into[to++] = CODES[(c >>> shift) & 63]!
   }
-  return ASCII.decode(buffer.subarray(0, length))
 }
 
 /** Reads what `writeBitmaps` wrote: for each place the number whose lowest bit is the first bitmap's. */

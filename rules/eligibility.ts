@@ -36,12 +36,8 @@ export function openingOf(
   if (barred !== null) return { eligible: [], ...sortOut([[barred, allOf(seats)]], seats) }
   const index = indexOf(campaign)
   const { alive, excluded } = index.sift(lead, source.id)
-  const eligible: number[] = []
-  for (const seat of rowsOf(alive)) {
-    const why = test ? null : knownLimit(campaign.contracts[seat]!.id, hints)
-    if (why === null) eligible.push(seat)
-    else bitsOf(excluded, why, alive.length, seat)
-  }
+  const eligible = rowsOf(alive)
+  if (!test) index.dropLimited(eligible, excluded, hints)
   return { eligible, ...sortOut(excluded, seats) }
 }
 
@@ -93,6 +89,7 @@ interface Start {
 /** A campaign's contracts, made ready to be asked all at once. It is used by one lead at a time: its bits are its own. */
 class CampaignIndex {
   readonly #contracts: readonly Contract[]
+  readonly #ids: readonly string[]
   readonly #conditions: ConditionIndex
   readonly #reasons: readonly Reason[]
   readonly #sellers: ReadonlyMap<string, readonly number[]>
@@ -103,6 +100,7 @@ class CampaignIndex {
 
   constructor(contracts: readonly Contract[]) {
     this.#contracts = contracts
+    this.#ids = contracts.map(({ id }) => id)
     this.#conditions = new ConditionIndex(contracts.map(({ filter }) => filter))
     this.#reasons = this.#conditions.fields.map((field) => reasonOf('filter', field))
     this.#sellers = Map.groupBy(
@@ -126,6 +124,17 @@ class CampaignIndex {
     const named = lead.values.get('consented_sellers')
     if (named !== undefined) excluded.set('no_consent', this.#dropUnnamed(alive, named))
     return { alive, excluded }
+  }
+
+  /** Moves seats that are known to be full from `eligible` to `excluded`. */
+  dropLimited(eligible: number[], excluded: Excluded, hints: EligibilityHints): void {
+    let kept = 0
+    for (const seat of eligible) {
+      const why = knownLimit(this.#ids[seat]!, hints)
+      if (why === null) eligible[kept++] = seat
+      else bitsOf(excluded, why, this.#alive.length, seat)
+    }
+    eligible.length = kept
   }
 
   #dropUnnamed(alive: Bits, named: FieldValue): Bits {

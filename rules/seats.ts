@@ -15,9 +15,9 @@ export function sortOut(byReason: Iterable<readonly [Reason, Bits]>, seats: numb
   const reasons: Reason[] = []
   const crowds: Bits[] = []
   for (const [reason, bits] of byReason) {
-    const many = count(bits)
-    if (many > LISTED) crowds[reasons.push(reason) - 1] = bits
-    else if (many > 0) excluded[reason] = rowsOf(bits)
+    const some = count(bits, LISTED + 1)
+    if (some > LISTED) crowds[reasons.push(reason) - 1] = bits
+    else if (some > 0) excluded[reason] = rowsOf(bits)
   }
   return reasons.length === 0 ? { excluded } : { excluded, crowd: { reasons, seats: crowdText(crowds, seats) } }
 }
@@ -25,13 +25,12 @@ export function sortOut(byReason: Iterable<readonly [Reason, Bits]>, seats: numb
 /** Each seat's reason by its number from 1 on, 0 for none, as bitmaps of the numbers' bits: half a kilobyte for 1,000 seats. */
 function crowdText(crowds: readonly Bits[], seats: number): string {
   const bitmaps: Bits[] = []
+  for (let bit = 0; 1 << bit <= crowds.length; bit++) bitmaps.push(new Int32Array(crowds[0]!.length))
   crowds.forEach((bits, at) => {
-    for (let number = at + 1, bit = 0; number > 0; number >>>= 1, bit++) {
-      bitmaps[bit] ??= new Int32Array(bits.length)
-      if ((number & 1) === 0) continue
-      const bitmap = bitmaps[bit]!
+    bitmaps.forEach((bitmap, bit) => {
+      if ((((at + 1) >>> bit) & 1) === 0) return
       for (let word = 0; word < bits.length; word++) bitmap[word]! |= bits[word]!
-    }
+    })
   })
   return writeBitmaps(bitmaps, seats)
 }

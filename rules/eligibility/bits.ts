@@ -14,16 +14,17 @@ export function remove(bits: Bits, row: number): void {
   bits[row >>> 5]! &= ~(1 << (row & 31))
 }
 
-export function count(bits: Bits): number {
+/** How many rows there are, as far as `enough`. */
+export function count(bits: Bits, enough: number): number {
   let ones = 0
-  for (let at = 0; at < bits.length; at++) {
+  for (let at = 0; at < bits.length && ones < enough; at++) {
     let word = bits[at]!
     if (word === 0) continue
     word -= (word >>> 1) & 0x55555555
     word = (word & 0x33333333) + ((word >>> 2) & 0x33333333)
     ones += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
   }
-  return ones
+  return Math.min(ones, enough)
 }
 
 /** Rows 0 to `rows` - 1. */
@@ -52,7 +53,15 @@ export function rowsOf(bits: Bits, from = 0): number[] {
 export function drop(alive: Bits, failing: Bits, fell: Bits): void {
   for (let at = 0; at < alive.length; at++) {
     const gone = alive[at]! & failing[at]!
-    if (gone === 0) continue
+    fell[at]! |= gone
+    alive[at]! ^= gone
+  }
+}
+
+/** The same for the rows of `asked` that are not in `passing`. */
+export function dropUnless(alive: Bits, asked: Bits, passing: Bits, fell: Bits): void {
+  for (let at = 0; at < alive.length; at++) {
+    const gone = alive[at]! & asked[at]! & ~passing[at]!
     fell[at]! |= gone
     alive[at]! ^= gone
   }

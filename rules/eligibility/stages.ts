@@ -1,7 +1,7 @@
 /** Stages of an index: each drops, for one lead, every row whose check of one kind on one value fails. */
 import { type Comparable, isBeyond, type Leaf, type Read } from '../filter/check.ts'
 import type { Lead } from '../lead.ts'
-import { add, type Bits, drop, dropRow, has, remove, wordsFor } from './bits.ts'
+import { add, type Bits, drop, dropRow, dropUnless, has, remove, wordsFor } from './bits.ts'
 
 /** Drops rows from `alive` and adds each to the bits of the field that it fell on; `fell` is in the index's order of fields. */
 export interface Stage {
@@ -93,12 +93,9 @@ function inStage(read: Read, postings: Postings, mask: Bits, field: number): Sta
       const value = read(lead, source)
       const found = value === undefined ? null : postings.find(value)
       if (found === null) return drop(alive, mask, fell[field]!)
-      if (found instanceof Int32Array) {
-        for (let at = 0; at < failing.length; at++) failing[at] = mask[at]! & ~found[at]!
-      } else {
-        failing.set(mask)
-        for (let at = 0; at < found.length; at++) remove(failing, found[at]!)
-      }
+      if (found instanceof Int32Array) return dropUnless(alive, mask, found, fell[field]!)
+      failing.set(mask)
+      for (let at = 0; at < found.length; at++) remove(failing, found[at]!)
       drop(alive, failing, fell[field]!)
     },
   }
