@@ -7,7 +7,7 @@ import { isWorker, joinPrimary } from './cluster.ts'
 import { startEngine } from './engine.ts'
 import { type Env, readEnv } from './env.ts'
 import { exampleCurl } from './example.ts'
-import { CannotStart, layFoundation } from './foundation.ts'
+import { layFoundation } from './foundation.ts'
 import { createLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { BUYERS_ORIGIN, startPrimary } from './primary.ts'
@@ -31,7 +31,6 @@ try {
   else await workAlone()
 } catch (error) {
   complain(error instanceof Error ? error.message : String(error))
-  if (!(error instanceof CannotStart)) log('unexpected', { fault: error })
   await stopAll()
   process.exit(1)
 }
