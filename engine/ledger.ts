@@ -98,6 +98,7 @@ export class PostgresLedger implements Ledger {
   #away: unknown = null
   #probe: Timer | null = null
   #closed = false
+  #closing: Promise<void> | null = null
   #lastFlushMs = 0
   #idle: (() => void)[] = []
 
@@ -156,7 +157,12 @@ export class PostgresLedger implements Ledger {
   }
 
   /** Takes no more rows, writes what waits, and disconnects. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true
     if (this.#flushing || this.#queue.length > 0) await new Promise<void>((done) => this.#idle.push(done))
     this.#probe?.cancel()

@@ -31,7 +31,7 @@ export interface Sealer {
   fingerprint(text: string): string
 }
 
-/** Master keys by version, the newest last. The first one's pepper keys the fingerprints, so it stays listed. */
+/** Master keys by version: the newest seals. The oldest one's pepper keys the fingerprints, so it stays listed. */
 export type MasterKeys = ReadonlyMap<number, Buffer>
 
 const KEY_BYTES = 32
@@ -79,8 +79,9 @@ export function keptMasterKeys(dataDir: string): MasterKeys {
 }
 
 export function createSealer(masters: MasterKeys): Sealer {
-  const wraps = new Map([...masters].map(([version, key]) => [version, createSecretKey(key)]))
-  const first = masters.values().next().value
+  const inOrder = [...masters].sort(([a], [b]) => a - b)
+  const wraps = new Map(inOrder.map(([version, key]) => [version, createSecretKey(key)]))
+  const first = inOrder[0]?.[1]
   if (!first) throw new Error('a sealer needs at least one master key')
   const pepper = createSecretKey(Buffer.from(hkdfSync('sha256', first, '', 'gavelpost fingerprints', KEY_BYTES)))
   const [keyVersion, wrap] = [...wraps].at(-1)!
