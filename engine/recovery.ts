@@ -49,7 +49,7 @@ export interface RecoverySettings {
   readonly doubtMs?: number
   /** A lead without an INTENT is auctioned again while it is younger; default 60,000. */
   readonly freshMs?: number
-  /** A lead of this engine's own that nobody works on is taken back after so long; default 180,000, longer than any lead takes. */
+  /** A lead of this engine's own that nobody works on is taken back after so long; default 240,000, longer than any lead may take. */
   readonly orphanMs?: number
   /** How often the hot store's posts are compared with the ledger; default 60,000. After a takeover it happens at once. */
   readonly reconcileMs?: number
@@ -220,7 +220,7 @@ export class Recovery {
 
   /** Leads of our own that were given up, or that nobody here knows: under a new term they are like another's. */
   async #takeBack(): Promise<void> {
-    const { db, ownership, isLive, clock, orphanMs = 180_000 } = this.#settings
+    const { db, ownership, isLive, clock, orphanMs = 240_000 } = this.#settings
     if (clock.mono() - this.#orphansAt >= orphanMs / 10) {
       this.#orphansAt = clock.mono()
       const orphans = await db

@@ -24,6 +24,9 @@ export interface TestEngine {
   readonly ledger: PostgresLedger
 }
 
+/** Kits that are open in this file: the last one stops a server that was started for it. */
+let open = 0
+
 export class LedgerKit {
   readonly url: string
   readonly pool: pg.Pool
@@ -39,9 +42,10 @@ export class LedgerKit {
 
   static async open(): Promise<LedgerKit> {
     const { url, drop } = await freshDatabase()
+    open++
     const kit = new LedgerKit(url, async () => {
       await drop()
-      await stopOwnPostgres()
+      if (--open === 0) await stopOwnPostgres()
     })
     await migrate(kit.pool)
     await makePartitions(kit.db, Date.now())
