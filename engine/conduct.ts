@@ -9,7 +9,7 @@ import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { ms, type WallMs, wallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
-import type { Answer, LeadFacts, LiveLead, LiveLeads } from './live.ts'
+import type { Answer, Held, LeadFacts, LiveLead, LiveLeads } from './live.ts'
 import type { FinalStatus, HotStore, Ledger, ResultRow } from './store/port.ts'
 import { type TallyMetrics, tallyDecided, tallyPing, tallyPost, tallyWindow } from './tally.ts'
 
@@ -184,7 +184,8 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   if (said.code === 'COLD' && (await ports.warm())) said = await ask()
   const at = now(ports, lead)
   ports.metrics.observe('hold', ports.clock.mono() - askedAt)
-  if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
+  if (said.code === 'HELD' && lead.over) settlePlaces(ports, lead.held.get(seat)!, 'release')
+  else if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
   else if (said.code === 'FULL') {
     const window = said.key.split(':')[2]!
     ports.sawFull(contract.id, window)
@@ -215,11 +216,13 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
     ])
     const at = now(ports, lead)
     ports.metrics.observe('intent', ports.clock.mono() - askedAt)
+    if (lead.over) return settlePlaces(ports, held, 'release')
     if (intended === 'STALE') hear(ports, lead, { on: 'stale', at, seat })
     else if (intended !== 'INTENDED') hear(ports, lead, { on: 'fenced', at, seat })
     else if (posting === 'POSTING') hear(ports, lead, { on: 'intended', at, seat })
     else hear(ports, lead, { on: 'gone', at, seat })
   } catch {
+    if (lead.over) return settlePlaces(ports, held, 'release')
     hear(ports, lead, { on: 'fenced', at: now(ports, lead), seat })
   }
 }
@@ -302,14 +305,18 @@ function traceparent(leadId: string): string {
 }
 
 function settleHold(ports: ConductPorts, lead: LiveLead, command: Command<'commit' | 'release'>): void {
-  const { token, groups } = lead.held.get(command.seat)!
+  settlePlaces(ports, lead.held.get(command.seat)!, command.do)
+}
+
+/** The machine commands this of a lead under way; of one whose work here ended while a store was asked, nobody else would. */
+function settlePlaces(ports: ConductPorts, { token, groups }: Held, how: 'commit' | 'release'): void {
   if (groups.length === 0) return
   const act = async () => {
-    const said = await ports.hot[command.do](token, groups, ports.clock.wall())
-    if (said === 'COLD') throw new Error(`the hot store is cold: ${command.do} of ${token} is still to come`)
+    const said = await ports.hot[how](token, groups, ports.clock.wall())
+    if (said === 'COLD') throw new Error(`the hot store is cold: ${how} of ${token} is still to come`)
   }
   act().catch(() => ports.hotLater(act))
-  if (command.do === 'release') ports.released?.(act)
+  if (how === 'release') ports.released?.(act)
 }
 
 async function result(ports: ConductPorts, lead: LiveLead, command: Command<'result'>): Promise<void> {
