@@ -148,8 +148,9 @@ export class Arena {
   }
 
   /** Posts one lead, drawn anew or given, and answers what came back. */
-  async post(slot: EngineSlot, body = this.#leads.next().value as string): Promise<Answered> {
+  async post(slot: EngineSlot, body = this.#leads.next().value as string, signal?: AbortSignal): Promise<Answered> {
     const reply = await fetch(slot.url, {
+      ...(signal ? { signal } : {}),
       method: 'POST',
       headers: { authorization: `Bearer ${SOURCE_KEY}`, 'content-type': 'application/json' },
       body,

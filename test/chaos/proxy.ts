@@ -9,6 +9,8 @@ interface Line {
   /** Answers that were kept back. */
   kept: Buffer[]
   keeping: boolean
+  /** What came while the proxy was silent, in its order. */
+  readonly swallowed: { readonly to: 'client' | 'store'; readonly chunk: Buffer }[]
 }
 
 export class StoreProxy {
@@ -16,6 +18,7 @@ export class StoreProxy {
   readonly #target: { readonly host: string; readonly port: number }
   readonly #lines = new Set<Line>()
   #refusing = false
+  #silent = false
   #trigger: ((sent: string) => boolean) | null = null
   #triggered: () => void = () => {}
 
@@ -43,8 +46,17 @@ export class StoreProxy {
     }
   }
 
+  /** Takes what comes and lets nothing through, in either direction, until `allow`. */
+  silence(): void {
+    this.#silent = true
+  }
+
   allow(): void {
     this.#refusing = false
+    this.#silent = false
+    for (const { client, store, swallowed } of this.#lines) {
+      for (const { to, chunk } of swallowed.splice(0)) (to === 'client' ? client : store).write(chunk)
+    }
   }
 
   /** Keeps back all answers on the line on which something is sent that `trigger` knows; resolves when that has been sent. */
@@ -75,7 +87,7 @@ export class StoreProxy {
       return
     }
     const store = connect({ ...this.#target, noDelay: true })
-    const line: Line = { client, store, kept: [], keeping: false }
+    const line: Line = { client, store, kept: [], keeping: false, swallowed: [] }
     this.#lines.add(line)
     client.on('data', (chunk: Buffer) => {
       if (this.#trigger?.(chunk.toString('latin1'))) {
@@ -83,10 +95,12 @@ export class StoreProxy {
         line.keeping = true
         this.#triggered()
       }
-      store.write(chunk)
+      if (this.#silent) line.swallowed.push({ to: 'store', chunk })
+      else store.write(chunk)
     })
     store.on('data', (chunk: Buffer) => {
-      if (line.keeping) line.kept.push(chunk)
+      if (this.#silent) line.swallowed.push({ to: 'client', chunk })
+      else if (line.keeping) line.kept.push(chunk)
       else client.write(chunk)
     })
     for (const [one, other] of [
