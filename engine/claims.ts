@@ -75,18 +75,27 @@ async function twinDecided(
   }
 }
 
-/** The answer of a lead: from this process where it is under way here, else from the ledger; null where it is not decided within `withinMs`. `missing`: the ledger does not know it. */
-export async function awaitAnswer(ports: ClaimPorts, leadId: string, withinMs: Ms): Promise<Answer | 'missing' | null> {
+/**
+ * The answer of a lead that another request brought: from this process where it is decided here, else from the ledger.
+ * `undecided`: the ledger has it, and it is not decided within `withinMs`. `unstored`: the ledger does not have it, or is
+ * away. `lost`: its owner died before the ledger had it.
+ */
+export async function awaitAnswer(
+  ports: ClaimPorts,
+  leadId: string,
+  withinMs: Ms,
+): Promise<Answer | 'undecided' | 'unstored' | 'lost'> {
   const until = ports.clock.mono() + withinMs
   const here = await answerHere(ports, leadId, until)
-  if (here) return here
-  const unknownUntil = ports.clock.mono() + ORPHAN_CLAIM_MS
+  // `pending` may be told here before the ledger has the lead; everything else is durable.
+  if (here && here.status !== 'pending') return here
+  const lostAt = ports.clock.mono() + ORPHAN_CLAIM_MS
   for (let wait = POLL_FIRST_MS; ; wait = Math.min(wait * 2, POLL_LAST_MS)) {
     const record = await ports.ledger.lead(leadId).catch(() => undefined)
     if (record?.decided) return answerOf(record, ports.reveal)
     const now = ports.clock.mono()
-    if (record === null && now >= unknownUntil) return 'missing'
-    if (now + wait >= until) return null
+    if (record === null && now >= lostAt) return 'lost'
+    if (now + wait >= until) return record ? 'undecided' : 'unstored'
     await sleep(ports.clock, wait)
   }
 }

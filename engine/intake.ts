@@ -137,13 +137,12 @@ async function join(
 ): Promise<EdgeReply> {
   if (bound.bodyHash !== candidate.claims.bodyHash) return problem.keyReused()
   const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
-  if (answer === 'missing') {
-    await ports.hot
-      .breakClaim(bound.leadId, candidate.claims.fingerprints, candidate.claims.idempotency)
-      .catch(() => {})
-    return problem.notStored()
+  if (answer === 'lost') {
+    const { fingerprints, idempotency } = candidate.claims
+    await ports.hot.breakClaim(bound.leadId, fingerprints, idempotency).catch(() => {})
   }
-  if (answer) return answerReply(answer)
+  if (answer === 'lost' || answer === 'unstored') return problem.notStored()
+  if (answer !== 'undecided') return answerReply(answer)
   return answerReply(pendingAnswer(bound.leadId, candidate.admitted.campaign.currency, candidate.lead.leadRef))
 }
 

@@ -67,7 +67,8 @@ async function lookUp({ db }: ReconcileSettings, tokens: readonly Token[]): Prom
   const { rows } = await sql<Known>`
     select g.n::int as n, i.state, i.places,
       case
-        when i.lead_id is not null then i.ended_at < now() - ${SETTLING_MS} * interval '1 ms'
+        when i.lead_id is not null
+          then i.ended_at is not null and (w.fenced_at is not null or i.ended_at < now() - ${SETTLING_MS} * interval '1 ms')
         when l.id is null then uuid_at(now() - ${NEVER_STORED_MS} * interval '1 ms') > g.lead
         else l.term > g.term or e.fenced_at is not null or l.decided_at < now() - ${SETTLING_MS} * interval '1 ms'
       end as over
@@ -78,7 +79,8 @@ async function lookUp({ db }: ReconcileSettings, tokens: readonly Token[]): Prom
     ) as g
     left join intents i on i.lead_id = g.lead and i.contract = g.contract and i.term = g.term and i.attempt = g.attempt
     left join leads l on l.id = g.lead
-    left join engines e on e.id = l.owner`.execute(db)
+    left join engines e on e.id = l.owner
+    left join engines w on w.id = i.engine`.execute(db)
   return rows
 }
 

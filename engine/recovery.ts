@@ -60,6 +60,8 @@ const TAKEN_AT_ONCE = 500
 const SETTLED_AT_ONCE = 200
 /** A hot store that is away keeps open posts from being settled for so long; then they are doubts. */
 const HOT_AWAY_MS = 60_000
+/** Longer than a lead takes and a dead engine goes unnoticed. */
+const FOLLOWED_MS = 300_000
 const MOST_GIVEN_UP = 100_000
 
 interface AdoptedLead {
@@ -164,6 +166,7 @@ export class Recovery {
     const { ownership, clock, log } = this.#settings
     if (!ownership.mayAct()) return
     const fenced = await ownership.fenceSilent()
+    if (fenced.length > 0) await this.#followDecided(fenced)
     if (fenced.length > 0) log(`fenced ${fenced.map((id) => `engine ${id}`).join(', ')}: silent for too long`)
     const taken = await this.#takeOver()
     if (taken > 0) log(`took over ${taken} undecided leads`)
@@ -210,6 +213,19 @@ export class Recovery {
       if (!this.#failed) this.#settings.log(`recovery waits for its stores: ${(error as Error).message}`)
       this.#failed = true
     }
+  }
+
+  /** Leads that a dead engine had decided: it may not have told the hot store what became of their fingerprints. */
+  async #followDecided(engines: readonly number[]): Promise<void> {
+    const decided = await this.#settings.db
+      .selectFrom('leads')
+      .select(['id', 'status', 'fingerprints', 'received_at', 'bound_for_ms'])
+      .where('owner', 'in', engines)
+      .where('test', '=', false)
+      .where('id', '>', sql<string>`uuid_at(now() - ${FOLLOWED_MS} * interval '1 ms')`)
+      .where('status', 'is not', null)
+      .execute()
+    for (const lead of decided) freeClaims(this.#settings, lead.id, lead.fingerprints, boundUntil(lead))
   }
 
   async #takeOver(): Promise<number> {
@@ -363,9 +379,7 @@ export class Recovery {
     for (const { contract, term: heldUnder, attempt, state, places } of intents) {
       settlePlaces(this.#settings, `${id}:${contract}:${heldUnder}.${attempt}`, places, state)
     }
-    const bound = lead.status === 'sold' || lead.status === 'pending'
-    const until: WallMs | null = bound ? wallMs(lead.received_at.getTime() + lead.bound_for_ms) : null
-    if (!lead.test) freeClaims(this.#settings, id, lead.fingerprints, until)
+    if (!lead.test) freeClaims(this.#settings, id, lead.fingerprints, boundUntil(lead))
   }
 
   /** Pending leads whose last doubt was ended by a result that came late. */
@@ -377,6 +391,12 @@ export class Recovery {
       limit ${SETTLED_AT_ONCE}`.execute(this.#settings.db)
     for (const { id } of rows) await this.#conclude({ id, term: null })
   }
+}
+
+/** A lead that is sold or in doubt binds its fingerprints; any other leaves them free. */
+function boundUntil(lead: { status: string | null; received_at: Date; bound_for_ms: number }): WallMs | null {
+  const bound = lead.status === 'sold' || lead.status === 'pending'
+  return bound ? wallMs(lead.received_at.getTime() + lead.bound_for_ms) : null
 }
 
 function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Recovered {
