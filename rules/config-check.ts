@@ -1,5 +1,6 @@
 /** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
 import ipaddr from 'ipaddr.js'
+import { campaignVertical } from './campaign-fields.ts'
 import {
   type BuyerFile,
   type CampaignFile,
@@ -22,12 +23,29 @@ const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cce7a2cf1ae045989cfc914fb95a41526f167a838b3c7d33745143614abace7c',
 ])
 
+/** What a check compiles on its way, for the snapshot to take. */
+export interface Made {
+  /** By campaign: the vertical with the campaign's own fields. */
+  readonly verticals: Map<string, Vertical>
+  /** By contract: the buyer's filter and its own. */
+  readonly filters: Map<string, Condition>
+  readonly campaignFilters: Map<string, Condition>
+  /** By source, by campaign. */
+  readonly sourceFilters: Map<string, ReadonlyMap<string, Condition>>
+}
+
+export const newMade = (): Made => ({
+  verticals: new Map(),
+  filters: new Map(),
+  campaignFilters: new Map(),
+  sourceFilters: new Map(),
+})
+
 /** One check of one file. Where `broken(path)` is true the shape was at fault already, and silence is right. */
 export interface Check {
   readonly draft: Draft<ConfigFile>
   readonly verticals: ReadonlyMap<string, Vertical>
-  /** Takes the compiled filters, by contract. */
-  readonly filters: Map<string, Condition>
+  readonly made: Made
   readonly broken: (path: string) => boolean
   readonly fault: (path: string, message: string) => void
   /** What to say beside an unknown name: the nearest known one. Falls silent after some hundred, which cost too much. */
@@ -42,6 +60,23 @@ export const idsOf = (group: object | undefined): string[] => Object.keys(group 
 export function checkReference(check: Check, path: string, what: string, id: string, group: object | undefined): void {
   if (group === undefined || Object.hasOwn(group, id)) return
   check.fault(path, `there is no ${what} "${id}".${check.hint(id, () => Object.keys(group))}`)
+}
+
+/** Gives every campaign the vertical that it names, with its own fields. */
+export function checkFields(check: Check): void {
+  for (const id of idsOf(check.draft.campaigns)) {
+    const campaign = check.draft.campaigns![id] ?? {}
+    const path = `campaigns.${id}`
+    if (campaign.vertical === undefined) continue
+    const vertical = check.verticals.get(campaign.vertical)
+    if (!vertical) {
+      const hint = check.hint(campaign.vertical, () => check.verticals.keys())
+      check.fault(`${path}.vertical`, `there is no vertical "${campaign.vertical}".${hint}`)
+      continue
+    }
+    const fault = (below: string, message: string) => check.fault(`${path}.${below}`, message)
+    check.made.verticals.set(id, campaignVertical(vertical, campaign, { fault, hint: check.hint }))
+  }
 }
 
 export function checkHouse(check: Check): void {
@@ -62,11 +97,7 @@ export function checkHouse(check: Check): void {
 
 function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>): void {
   const path = `campaigns.${id}`
-  const vertical = campaign.vertical === undefined ? undefined : check.verticals.get(campaign.vertical)
-  if (campaign.vertical !== undefined && !vertical) {
-    const hint = check.hint(campaign.vertical, () => check.verticals.keys())
-    check.fault(`${path}.vertical`, `there is no vertical "${campaign.vertical}".${hint}`)
-  }
+  const vertical = check.made.verticals.get(id)
   checkZone(check, `${path}.zone`, campaign.zone)
   if (campaign.currency !== undefined) checkCurrency(check, `${path}.currency`, campaign.currency)
   checkPayout(check, `${path}.payout`, campaign.payout, currencyOf(check.draft, id))

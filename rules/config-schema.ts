@@ -92,6 +92,7 @@ const SourceShape = object({
   burst: opt(whole(1, 10_000_000, 'leads at once')),
   floor: opt(money()),
   payout: opt(Payout),
+  filter: opt(Type.Unknown()),
   answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
   caps: opt(Caps),
 })
@@ -103,8 +104,38 @@ const TierShape = object({
   ping_ms: opt(whole(10, TIER_MAX_MS, 'milliseconds')),
 })
 
+const FieldShape = object({
+  type: opt(text('the name of a field type, such as integer')),
+  label: opt(text('a label')),
+  example: opt(text('an example', 500)),
+  required: opt(flag()),
+  ping: opt(flag()),
+  aliases: opt(list(text('a name', 63), 'a list of names', 40)),
+  options: opt(list(text('a word', 63), 'a list of words', 1_000)),
+  synonyms: opt(
+    Type.Record(Type.String(), text('an option', 63), {
+      maxProperties: 1_000,
+      expects: 'a group of words and options',
+    }),
+  ),
+  min: opt(Type.Number({ expects: 'a number' })),
+  max: opt(Type.Number({ expects: 'a number' })),
+  rename: opt(text('a name', 63)),
+  default: opt(Type.Unknown()),
+  derive: opt(object({ from: text('a field, or a part of one such as dob.age'), bands: opt(Type.Unknown()) })),
+})
+
 const CampaignShape = object({
   vertical: text('the name of a vertical'),
+  fields: opt(byId(FieldShape)),
+  countries: opt(
+    Type.Array(word('US', 'CA', 'GB', 'UK'), {
+      minItems: 1,
+      maxItems: 3,
+      expects: 'a list of US, CA and GB, the home first',
+    }),
+  ),
+  filter: opt(Type.Unknown()),
   zone: text('an IANA time zone, such as America/Chicago'),
   currency: opt(Type.String({ pattern: '^[A-Z]{3}$', expects: 'an ISO 4217 code, such as USD' })),
   floor: opt(money()),
@@ -127,6 +158,7 @@ const BuyerShape = object({
   zone: text('an IANA time zone, such as America/Chicago'),
   group: opt(id('a group')),
   legal_entity: opt(text('the name of a legal entity')),
+  filter: opt(Type.Unknown()),
   caps: opt(Caps),
 })
 
@@ -189,6 +221,7 @@ export const ConfigShape = object({
 export type ConfigFile = Static<typeof ConfigShape>
 export type SourceFile = Static<typeof SourceShape>
 export type CampaignFile = Static<typeof CampaignShape>
+export type FieldFile = Static<typeof FieldShape>
 export type BuyerFile = Static<typeof BuyerShape>
 export type ContractFile = Static<typeof ContractShape>
 export type CapsFile = Static<typeof Caps>

@@ -1,7 +1,6 @@
 /** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters, and their delivery. */
 import { type Check, checkField, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
-import { compileCondition } from './filter.ts'
 import { effectiveFloor } from './money.ts'
 import { type Micros, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 import type { Vertical } from './verticals.ts'
@@ -57,7 +56,7 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkReference(check, `${path}.campaign`, 'campaign', contract.campaign, draft.campaigns)
   }
   const campaign = contract.campaign === undefined ? undefined : draft.campaigns?.[contract.campaign]
-  const vertical = campaign?.vertical === undefined ? undefined : check.verticals.get(campaign.vertical)
+  const vertical = check.made.verticals.get(contract.campaign ?? '')
   checkPrice(check, path, contract)
   if (campaign) {
     checkTier(check, path, contract, campaign)
@@ -65,11 +64,6 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkFloors(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
-  if (contract.filter !== undefined && vertical) {
-    const compiled = compileCondition(contract.filter, vertical, `${path}.filter`)
-    if ('condition' in compiled) check.filters.set(id, compiled.condition)
-    else for (const fault of compiled.faults) check.fault(fault.path, fault.message)
-  }
   checkDelivery(check, `${path}.delivery`, contract, vertical)
   if ((contract.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {
     check.warn(`${path}.status`, 'the contract is in test, so it buys nothing: say "status: active" to let it buy.')

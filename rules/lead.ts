@@ -46,7 +46,7 @@ const MAX_DEPTH = 8
 /** Names that reach an object's machinery in a careless reader. */
 const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 /** What steers the engine is no part of a lead: kept among the unknown fields, a key would reach the buyers. */
-const CONTROLS: ReadonlySet<string> = new Set(['api_key', 'test'])
+export const CONTROLS: ReadonlySet<string> = new Set(['api_key', 'test'])
 
 /** A vertical made ready for reading: one slot for each field. */
 interface Plan {
@@ -69,17 +69,17 @@ function planOf(vertical: Vertical): Plan {
   vertical.fields.forEach((field, slot) => {
     slots.set(field.name, slot)
   })
-  const foldedSlots = new Map([...slots].map(([name, slot]) => [fold(name), slot]))
+  const foldedSlots = new Map([...slots].map(([name, slot]) => [foldName(name), slot]))
   const plan = { fields: vertical.fields, types: vertical.fields.map((one) => fieldType(one.type)), slots, foldedSlots }
   PLANS.set(vertical, plan)
   return plan
 }
 
 /** `First Name`, `firstName` and `first-name` are one name. */
-const fold = (name: string): string => name.toLowerCase().replace(/[\s_.-]/g, '')
+export const foldName = (name: string): string => name.toLowerCase().replace(/[\s_.-]/g, '')
 
 const slotOf = (plan: Plan, name: string): number | undefined =>
-  plan.slots.get(name) ?? plan.foldedSlots.get(fold(name))
+  plan.slots.get(name) ?? plan.foldedSlots.get(foldName(name))
 
 /** Raw texts by slot, and what has no slot. */
 interface Sorted {

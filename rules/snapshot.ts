@@ -1,5 +1,5 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
-import { currencyOf, idsOf, sourceZone } from './config-check.ts'
+import { currencyOf, idsOf, type Made, sourceZone } from './config-check.ts'
 import {
   type BuyerFile,
   type CampaignFile,
@@ -12,6 +12,7 @@ import {
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
+import { prepareEligibility } from './eligibility.ts'
 import type { Condition } from './filter.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 import type {
@@ -28,24 +29,22 @@ import type {
   Snapshot,
   Source,
 } from './version.ts'
-import { VERTICALS } from './verticals.ts'
 
-/** `filters`: compiled filters by contract. The file must have passed every check. */
-export function buildSnapshot(
-  file: ConfigFile,
-  filters: ReadonlyMap<string, Condition>,
-  version: number,
-  canonical: string,
-): Snapshot {
+/** `made`: what the checks compiled. The file must have passed every one. */
+export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
   const buyers = mapOf(file.buyers, buildBuyer)
   const contracts = new Map<string, Contract[]>()
   for (const id of idsOf(file.contracts)) {
     const { campaign } = file.contracts[id]!
     const seats = contracts.get(campaign) ?? []
-    seats.push(buildContract(id, file, seats.length, buyers, filters.get(id) ?? null))
+    seats.push(buildContract(id, file, seats.length, buyers, made.filters.get(id) ?? null))
     contracts.set(campaign, seats)
   }
-  const sources = mapOf(file.sources, (id, source) => buildSource(id, source, file))
+  const sources = mapOf(file.sources, (id, source) => buildSource(id, source, file, made))
+  const campaigns = mapOf(file.campaigns, (id, campaign) =>
+    buildCampaign(id, campaign, file, made, contracts.get(id) ?? []),
+  )
+  for (const campaign of campaigns.values()) prepareEligibility(campaign)
   return {
     version,
     canonical,
@@ -53,7 +52,7 @@ export function buildSnapshot(
     sources,
     keys: keysOf(file),
     adminKeys: new Set(file.admin?.keys.map((key) => key.sha256.toLowerCase())),
-    campaigns: mapOf(file.campaigns, (id, campaign) => buildCampaign(id, campaign, file, contracts.get(id) ?? [])),
+    campaigns,
     buyers,
     allowedCidrs: file.network?.allowed_cidrs ?? [],
   }
@@ -75,7 +74,7 @@ function keysOf(file: ConfigFile): ReadonlyMap<string, ApiKey> {
 }
 
 /** A paused source may send to no campaign; it still may ask for its earlier leads. */
-function buildSource(id: string, source: SourceFile, file: ConfigFile): Source {
+function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Made): Source {
   const ratePerSecond = source.rate_per_second ?? DEFAULTS.rate_per_second
   return {
     id,
@@ -86,7 +85,7 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile): Source {
     burst: source.burst ?? 2 * ratePerSecond,
     floor: money(source.floor ?? DEFAULTS.floor),
     payout: source.payout ? payoutRule(source.payout) : null,
-    filters: new Map(),
+    filters: made.sourceFilters.get(id) ?? new Map(),
     answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
     caps: capRules('source', id, sourceZone(file, source), source.caps),
   }
@@ -104,14 +103,20 @@ function buildBuyer(id: string, buyer: BuyerFile): Buyer {
   }
 }
 
-function buildCampaign(id: string, campaign: CampaignFile, file: ConfigFile, contracts: readonly Contract[]): Campaign {
-  const vertical = VERTICALS.get(campaign.vertical)!
+function buildCampaign(
+  id: string,
+  campaign: CampaignFile,
+  file: ConfigFile,
+  made: Made,
+  contracts: readonly Contract[],
+): Campaign {
+  const vertical = made.verticals.get(id)!
   const currency = currencyOf(file, id)
   const known = DEFAULTS.duplicate_fields.filter((name) => vertical.fields.some((field) => field.name === name))
   return {
     id,
     vertical,
-    filter: null,
+    filter: made.campaignFilters.get(id) ?? null,
     zone: campaign.zone,
     currency,
     minorDigits: currencyDigits(currency)!,

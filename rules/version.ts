@@ -1,10 +1,11 @@
 /** One immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
 import { canonicalJson } from './canonical.ts'
-import { type Check, checkHouse } from './config-check.ts'
+import { type Check, checkFields, checkHouse, newMade } from './config-check.ts'
 import type { ConfigFile } from './config-schema.ts'
 import { checkShape } from './config-shape.ts'
 import { checkContracts } from './contract-check.ts'
 import type { Condition } from './filter.ts'
+import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
 import { buildSnapshot } from './snapshot.ts'
 import type { Micros, Ms, Ppm } from './units.ts'
@@ -176,22 +177,24 @@ export function compileVersion(config: unknown, version: number): Compiled {
   const addTo = (list: Map<string, Fault>) => (path: string, message: string) => {
     list.set(`${path} ${message}`, { path, message })
   }
-  const filters = new Map<string, Condition>()
+  const made = newMade()
   const { draft, broken } = shaped
   const check: Check = {
     draft,
     verticals: VERTICALS,
-    filters,
+    made,
     broken,
     fault: addTo(faults),
     warn: addTo(warnings),
     hint: hints(),
   }
   for (const fault of shaped.faults) check.fault(fault.path, fault.message)
+  checkFields(check)
   checkHouse(check)
   checkContracts(check)
+  checkFilters(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
-  const snapshot = buildSnapshot(draft as ConfigFile, filters, version, canonical)
+  const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }
 }
 

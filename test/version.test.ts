@@ -460,6 +460,7 @@ describe('a good configuration', () => {
       floor: 4_000_000,
       payout: null,
       answerWithinMs: 60_000,
+      filters: new Map(),
       caps: [
         { scope: 'source', owner: 'leadmill', window: 'day', kind: 'count', limit: 1000, zone: 'America/Chicago' },
       ],
