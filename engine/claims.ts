@@ -89,7 +89,7 @@ export async function awaitAnswer(
   const here = await answerHere(ports, leadId, until)
   // `pending` may be told here before the ledger has the lead; everything else is durable.
   if (here && here.status !== 'pending') return here
-  const lostAt = ports.clock.mono() + ORPHAN_CLAIM_MS
+  const lostAt = ports.clock.mono() + ORPHAN_CLAIM_MS - (ports.clock.wall() - bornAt(leadId))
   for (let wait = POLL_FIRST_MS; ; wait = Math.min(wait * 2, POLL_LAST_MS)) {
     const record = await ports.ledger.lead(leadId).catch(() => undefined)
     if (record?.decided) return answerOf(record, ports.reveal)
@@ -99,6 +99,9 @@ export async function awaitAnswer(
     await sleep(ports.clock, wait)
   }
 }
+
+/** When a UUIDv7 was made, in milliseconds since the Unix epoch (RFC 9562: its first 48 bits). */
+const bornAt = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 
 /** The answer of a lead under way in this process; null where it is not, or not decided by `until`. */
 function answerHere(ports: ClaimPorts, leadId: string, until: number): Promise<Answer | null> {

@@ -43,8 +43,12 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
     return problem.invalidLead(parsed.issues)
   }
   const candidate = candidateOf(ports, admitted, parsed.lead, request.body, receivedAt)
-  const { answerWithinMs } = admitted.source
-  const claimed = admitted.test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, answerWithinMs)
+  return decide(ports, candidate)
+}
+
+async function decide(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+  const { test, source } = candidate.admitted
+  const claimed = test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, source.answerWithinMs)
   switch (claimed.code) {
     case 'fresh':
       return auction(ports, candidate)
@@ -139,7 +143,11 @@ async function join(
   const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
   if (answer === 'lost') {
     const { fingerprints, idempotency } = candidate.claims
-    await ports.hot.breakClaim(bound.leadId, fingerprints, idempotency).catch(() => {})
+    const broken = await ports.hot.breakClaim(bound.leadId, fingerprints, idempotency).then(
+      () => true,
+      () => false,
+    )
+    if (broken) return decide(ports, candidate)
   }
   if (answer === 'lost' || answer === 'unstored') return problem.notStored()
   if (answer !== 'undecided') return answerReply(answer)
