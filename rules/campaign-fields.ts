@@ -42,6 +42,7 @@ export function campaignVertical(vertical: Vertical, file: FieldsFile, faults: F
   const overrides = Object.entries(file.fields ?? {})
   if (overrides.length === 0 && file.countries === undefined) return vertical
   const fields = new Map(vertical.fields.map((field) => [field.name, field]))
+  const derived = new Set(overrides.flatMap(([name, override]) => (override?.derive ? (override.rename ?? name) : [])))
   for (const [name, override] of overrides) {
     const here = inside(faults, `fields.${name}`)
     const known = fields.get(name)
@@ -49,10 +50,11 @@ export function campaignVertical(vertical: Vertical, file: FieldsFile, faults: F
     if (field) fields.set(name, field)
   }
   const all = inCountries([...fields.values()], countriesOf(file.countries))
-  checkNames(all, faults)
+  checkNames(vertical, overrides, faults)
+  if (all.length > MAX_FIELDS) faults.fault('fields', `makes ${all.length} fields: ${MAX_FIELDS} are the most.`)
   for (const [name, override] of overrides) {
     const at = all.findIndex((field) => field.name === (override?.rename ?? name))
-    if (at >= 0 && override) all[at] = filled(all[at]!, override, all, inside(faults, `fields.${name}`))
+    if (at >= 0 && override) all[at] = filled(all[at]!, override, all, derived, inside(faults, `fields.${name}`))
   }
   return { ...vertical, fields: [...all.filter((field) => !field.derive), ...all.filter((field) => field.derive)] }
 }
@@ -92,7 +94,7 @@ function added(vertical: Vertical, name: string, override: Draft<FieldFile>, her
 
 function isFreeName(name: string, here: FieldFaults, path: string): boolean {
   if (!NAME.test(name)) here.fault(path, `"${name}" is no name of a field: write a-z, 0-9 and _, a letter first.`)
-  else if (RESERVED_WORDS.has(name) || CONTROLS.has(name) || name === 'age')
+  else if (RESERVED_WORDS.has(name) || CONTROLS.has(name))
     here.fault(path, `"${name}" is a word of the engine's own: choose another name.`)
   else return true
   return false
@@ -106,7 +108,7 @@ function changed(known: VerticalField, override: Draft<FieldFile>, here: FieldFa
   const max = override.max ?? known.max
   if (min !== undefined && max !== undefined && min > max) here.fault('min', `is ${min}, over max ${max}.`)
   if (override.ping === true && (PERSONAL.has(type.name) || type.mask))
-    here.fault('ping', `a ${type.name} tells who the consumer is, so it may not leave in a ping: take it out.`)
+    here.fault('ping', `type ${type.name} tells who the consumer is, so it may not leave in a ping: take it out.`)
   const own = (override.aliases ?? []).flatMap((alias) => alias ?? [])
   return {
     ...known,
@@ -162,17 +164,28 @@ function choices(
   return { options, synonyms }
 }
 
-function checkNames(fields: readonly VerticalField[], faults: FieldFaults): void {
-  if (fields.length > MAX_FIELDS) faults.fault('fields', `makes ${fields.length} fields: ${MAX_FIELDS} are the most.`)
+/** Every name and alias is one field's. Faults stand at what the campaign wrote, for the vertical's own names agree. */
+function checkNames(
+  vertical: Vertical,
+  overrides: readonly (readonly [name: string, override: Draft<FieldFile> | undefined])[],
+  { fault }: FieldFaults,
+): void {
   const owners = new Map<string, string>()
-  for (const field of fields) {
-    for (const name of [field.name, ...field.aliases]) {
-      const folded = foldName(name)
-      const owner = owners.get(folded)
-      if (owner === undefined) owners.set(folded, field.name)
-      else if (owner !== field.name || name === field.name)
-        faults.fault(`fields.${field.name}`, `"${name}" is a name of "${owner}" already: choose another.`)
-    }
+  for (const { name, aliases } of vertical.fields) for (const one of [name, ...aliases]) owners.set(foldName(one), name)
+  const known = new Map(owners)
+  const claim = (owner: string, name: string, path: string): void => {
+    const other = owners.get(foldName(name))
+    if (other !== undefined && other !== owner)
+      fault(path, `"${name}" is a name of "${other}" already: choose another.`)
+    else owners.set(foldName(name), owner)
+  }
+  for (const [name, override] of overrides) {
+    // A name that the vertical knows as an alias was told where the field was made.
+    if (!known.has(foldName(name))) claim(name, name, `fields.${name}`)
+    if (override?.rename !== undefined) claim(name, override.rename, `fields.${name}.rename`)
+    override?.aliases?.forEach((alias, at) => {
+      if (alias !== undefined) claim(name, alias, `fields.${name}.aliases[${at}]`)
+    })
   }
 }
 
@@ -181,17 +194,18 @@ function filled(
   field: VerticalField,
   override: Draft<FieldFile>,
   fields: readonly VerticalField[],
+  derived: ReadonlySet<string>,
   here: FieldFaults,
 ): VerticalField {
   const otherwise = override.default === undefined ? null : validText(field, override.default, 'default', here)
-  const derive = override.derive?.from === undefined ? null : derivation(field, override.derive, fields, here)
+  const derive = override.derive?.from === undefined ? null : derivation(field, override.derive, fields, derived, here)
   return { ...field, ...(otherwise === null ? {} : { default: otherwise }), ...(derive === null ? {} : { derive }) }
 }
 
 /** The text under which a configured value would arrive; null where the field could not have it. */
 function validText(field: VerticalField, value: unknown, path: string, here: FieldFaults): string | null {
   const text = ['string', 'number', 'boolean'].includes(typeof value) ? String(value).trim() : ''
-  const read = text === '' ? 'blank' : readField(fieldType(field.type), field, text, { now: null })
+  const read = text === '' ? 'not_flat' : readField(fieldType(field.type), field, text, { now: null })
   if (typeof read !== 'string') return text
   here.fault(path, `${JSON.stringify(value)} is no value that "${field.name}" can have (${read}).`)
   return null
@@ -201,6 +215,7 @@ function derivation(
   field: VerticalField,
   file: NonNullable<Draft<FieldFile>['derive']>,
   fields: readonly VerticalField[],
+  derived: ReadonlySet<string>,
   here: FieldFaults,
 ): Derivation | null {
   const [from, part = null] = file.from!.split('.') as [string, string?]
@@ -211,7 +226,7 @@ function derivation(
   }
   if (!origin) return fault(`there is no field "${from}".${here.hint(from, () => fields.map((one) => one.name))}`)
   if (origin === field) return fault(`"${from}" cannot be told by itself.`)
-  if (origin.derive) return fault(`"${from}" is derived itself: name what it is derived from.`)
+  if (derived.has(from)) return fault(`"${from}" is derived itself: name what it is derived from.`)
   if (TRACKING_FIELDS.has(from))
     return fault(`"${from}" is what the source tracks for itself: name a field of the lead.`)
   const type = fieldType(origin.type)
