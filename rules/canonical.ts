@@ -2,7 +2,7 @@
 
 /** Keys sorted by code unit, no spaces, absent values left out. Numbers that JSON cannot write become null. */
 export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (Array.isArray(value)) return `[${Array.from(value, canonicalJson).join(',')}]`
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
   const record = value as Readonly<Record<string, unknown>>
   const members: string[] = []
