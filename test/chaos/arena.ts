@@ -156,11 +156,11 @@ export class Arena {
       body,
     })
     const text = await reply.text()
-    const said = JSON.parse(text) as { lead_id?: string | null; status?: string | number; payout?: string }
+    const said = JSON.parse(text) as { lead_id?: string; status?: string | number; payout?: string; title?: string }
     const one = { lead_id: said.lead_id ?? null, status: String(said.status), payout: said.payout ?? null }
     this.#acks.record({ ...one, http: reply.status, answered_at: Date.now() })
     if (reply.ok) this.#heard(text)
-    return { ...one, http: reply.status, retryAfter: reply.headers.get('retry-after') }
+    return { ...one, http: reply.status, title: said.title ?? null, retryAfter: reply.headers.get('retry-after') }
   }
 
   /** Resolves when no lead is undecided and no post is under way. */
@@ -261,6 +261,8 @@ export interface Answered {
   readonly status: string
   readonly payout: string | null
   readonly http: number
+  /** Of a problem. */
+  readonly title: string | null
   readonly retryAfter: string | null
 }
 
