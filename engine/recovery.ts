@@ -62,7 +62,11 @@ const SETTLED_AT_ONCE = 200
 const HOT_AWAY_MS = 60_000
 /** Longer than a lead takes and a dead engine goes unnoticed. */
 const FOLLOWED_MS = 300_000
+/** What an engine decided in its last moments may not have reached the hot store. */
+const LAST_WORDS_MS = 15_000
 const MOST_GIVEN_UP = 100_000
+/** Doubts are days old when they expire: looking through all partitions for them need not happen with every pass. */
+const SWEEP_MS = 10_000
 
 interface AdoptedLead {
   readonly id: string
@@ -81,6 +85,14 @@ interface AdoptedRow extends AdoptedLead {
   readonly sealed: Buffer
   readonly wrapped: Buffer | null
   readonly key_version: number | null
+}
+
+interface DecidedRow {
+  readonly id: string
+  readonly status: string | null
+  readonly fingerprints: readonly string[]
+  readonly received_at: Date
+  readonly bound_for_ms: number
 }
 
 interface OpenIntent {
@@ -108,6 +120,7 @@ export class Recovery {
   #newest: Snapshot | null = null
   #reconciledAt = Number.NEGATIVE_INFINITY
   #orphansAt = Number.NEGATIVE_INFINITY
+  #sweptAt = Number.NEGATIVE_INFINITY
   #timer: Timer | null = null
   #passing: Promise<void> = Promise.resolve()
   #passed = false
@@ -167,18 +180,28 @@ export class Recovery {
     if (!ownership.mayAct()) return
     const fenced = await ownership.fenceSilent()
     if (fenced.length > 0) await this.#followDecided(fenced)
-    if (fenced.length > 0) log(`fenced ${fenced.map((id) => `engine ${id}`).join(', ')}: silent for too long`)
+    if (fenced.length > 0) {
+      log(`fenced ${fenced.map((id) => `engine ${id}`).join(', ')}: silent for too long`)
+      await this.#freeClaimsOf(fenced)
+    }
     const taken = await this.#takeOver()
     if (taken > 0) log(`took over ${taken} undecided leads`)
     await this.#takeBack()
     await this.#settleAdopted()
     await this.#late.tryAll()
-    await expireDoubts(this.#resolving, this.#settings.doubtMs ?? 72 * 3_600_000, SETTLED_AT_ONCE)
-    await this.#concludeResolved()
+    await this.#sweepDoubts()
     const due = clock.mono() - this.#reconciledAt >= (this.#settings.reconcileMs ?? 60_000)
     if (!due && fenced.length === 0 && taken === 0) return
     await reconcile({ ...this.#settings, buyerOf: (contract) => buyerOf(this.#snapshots(), contract) })
     this.#reconciledAt = clock.mono()
+  }
+
+  async #sweepDoubts(): Promise<void> {
+    const { clock, doubtMs = 72 * 3_600_000 } = this.#settings
+    if (clock.mono() - this.#sweptAt < SWEEP_MS) return
+    this.#sweptAt = clock.mono()
+    await expireDoubts(this.#resolving, doubtMs, SETTLED_AT_ONCE)
+    await this.#concludeResolved()
   }
 
   get #resolving() {
@@ -226,6 +249,18 @@ export class Recovery {
       .where('status', 'is not', null)
       .execute()
     for (const lead of decided) freeClaims(this.#settings, lead.id, lead.fingerprints, boundUntil(lead))
+  }
+
+  /** Leads that were decided right before their engine died: the hot store may not have heard which fingerprints were sold. */
+  async #freeClaimsOf(fenced: readonly number[]): Promise<void> {
+    const { rows } = await sql<DecidedRow>`
+      select l.id, l.status, l.fingerprints, l.received_at, l.bound_for_ms
+      from leads l join engines e on e.id = l.owner
+      where e.id = any(${fenced}::int[]) and not l.test
+        and l.decided_at > e.beat_at - ${LAST_WORDS_MS} * interval '1 ms'
+        and l.id > uuid_at((select min(beat_at) from engines where id = any(${fenced}::int[])) - interval '5 minutes')
+    `.execute(this.#settings.db)
+    for (const lead of rows) freeClaims(this.#settings, lead.id, lead.fingerprints, soldUntil(lead))
   }
 
   async #takeOver(): Promise<number> {
@@ -397,6 +432,11 @@ export class Recovery {
 function boundUntil(lead: { status: string | null; received_at: Date; bound_for_ms: number }): WallMs | null {
   const bound = lead.status === 'sold' || lead.status === 'pending'
   return bound ? wallMs(lead.received_at.getTime() + lead.bound_for_ms) : null
+}
+
+function soldUntil(lead: Pick<DecidedRow, 'status' | 'received_at' | 'bound_for_ms'>): WallMs | null {
+  if (lead.status !== 'sold' && lead.status !== 'pending') return null
+  return wallMs(lead.received_at.getTime() + lead.bound_for_ms)
 }
 
 function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Recovered {

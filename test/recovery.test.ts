@@ -1,5 +1,6 @@
 /** Recovery on a real Postgres: what a dead engine left is taken over and ended, and the hot store is what the ledger says. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Ownership } from '../engine/ownership.ts'
 import type { Recovered } from '../engine/reauction.ts'
 import { Rebuild, readRestoration } from '../engine/rebuild.ts'
 import { Recovery, type RecoverySettings } from '../engine/recovery.ts'
@@ -234,6 +235,26 @@ describe('a RESULT without a commit', () => {
     expect(await hot.tokenState(`${ids[0]}:bolt:1.1`, groups)).toBe('committed')
     expect(await hot.tokenState(`${ids[1]}:bolt:1.1`, groups)).toBe('released')
     expect(await used('contract:bolt:total:count:total')).toBe(1)
+  })
+
+  it('binds the fingerprints in the hot store too, which may not have heard of the sale', async () => {
+    const silent = await kit.engine()
+    const [sold, unsold] = [await intended(silent), await intended(silent)]
+    const claims = [sold, unsold].map((leadId) => claimOf(leadId))
+    for (const claim of claims) expect((await hot.claim(claim)).code).toBe('FRESH')
+    await silent.ledger.result(final(sold, [result()], SOLD))
+    await silent.ledger.result(final(unsold, [result({ state: 'rejected' })], UNSOLD))
+    await kit.silence(silent)
+    await kit.ask("update leads set decided_at = decided_at - interval '1 minute' where owner = $1", [silent.id])
+    const steady = { mayAct: () => true, engine: engine.id } as unknown as Ownership
+    const fenceSilent = async () => {
+      const rows = await kit.ask<{ id: number }>('select fence_silent($1, 30000) as id', [engine.id])
+      return rows.map(({ id }) => id)
+    }
+    await recovery({ ownership: Object.assign(steady, { fenceSilent }) }).pass()
+    const again = claims.map((claim) => ({ ...claim, leadId: received().leadId }))
+    expect((await hot.claim(again[0]!)).code).toBe('DUPLICATE')
+    expect((await hot.claim(again[1]!)).code).toBe('FRESH')
   })
 
   it('of a lead that had ended is found in the hot store itself; so is a post without an INTENT', async () => {
@@ -472,6 +493,14 @@ async function reopen(): Promise<void> {
   hot = new MemoryStore(`test-${Math.random()}`)
   await recovery().rebuild()
 }
+
+const claimOf = (leadId: string) => ({
+  leadId,
+  idempotency: null,
+  bodyHash: '',
+  fingerprints: received({ leadId }).fingerprints,
+  now: clock.wall(),
+})
 
 function asStore(store: MemoryStore): HotStore {
   const bound = (name: keyof HotStore) => (store[name] as (...args: never[]) => unknown).bind(store)
