@@ -251,12 +251,9 @@ describe('the example', () => {
     for (let n = 0; n < 10_000_000; n += 34_567) {
       const parsed = parseLead(campaign.vertical, exampleLead(n), Date.parse('2026-03-02T20:00:00Z'))
       if (!parsed.ok) throw new Error(`${n}: ${JSON.stringify(parsed.issues)}`)
-      expect(campaign.contracts.filter((one) => !one.filter?.fallsOn(parsed.lead, 'demo')).map(({ id }) => id)).toEqual([
-        'brightpath',
-        'lumen-texas',
-        'peak-renters-too',
-        'suncrest',
-      ])
+      expect(campaign.contracts.filter((one) => !one.filter?.fallsOn(parsed.lead, 'demo')).map(({ id }) => id)).toEqual(
+        ['brightpath', 'lumen-texas', 'peak-renters-too', 'suncrest'],
+      )
       emails.add(String(parsed.lead.values.get('email')!.normal))
     }
     expect(emails.size).toBe(290)
