@@ -93,9 +93,9 @@ export async function playOnStage(
     await quiet.track(stores.rebuild(cast))
     repeats.afterRebuild()
   })
-  const { eligible, excluded } = cast.opening
+  const { dice: _, ...opening } = cast.opening
   const ports = change(portsOf(cast, stores, clock, quiet, wire, repeats))
-  const lead = conduct(ports, factsOf(cast, leadId), { eligible, excluded })
+  const lead = conduct(ports, factsOf(cast, leadId), opening)
   await quiet.run()
   const { counters } = await stores.hot.dump()
   return {
