@@ -42,7 +42,8 @@ export async function claim(ports: ClaimPorts, request: ClaimRequest, withinMs: 
       case 'DUPLICATE':
         return { code: 'duplicate', leadId: said.leadId }
       case 'TWIN':
-        await twinDecided(ports, said.leadId, said.since, request.fingerprints, until)
+        if (await twinDecided(ports, said.leadId, said.since, request.fingerprints, until))
+          return { code: 'duplicate', leadId: said.leadId }
         break
       case 'COLD':
         if (!(await ports.warm())) return { code: 'unavailable' }
@@ -54,25 +55,33 @@ export async function claim(ports: ClaimPorts, request: ClaimRequest, withinMs: 
   return { code: 'unavailable' }
 }
 
-/** Resolves when the twin is decided (its claim may be taken anew), when its dead owner's claim was broken, or at `until`. */
+/**
+ * Resolves when the twin is decided, when its dead owner's claim was broken, or at `until`. True where the ledger has it
+ * as sold or in doubt: then this lead is its duplicate, whether or not the hot store has heard of that yet.
+ */
 async function twinDecided(
   ports: ClaimPorts,
   leadId: string,
   since: number,
   fingerprints: readonly string[],
   until: number,
-): Promise<void> {
-  if (await answerHere(ports, leadId, until)) return
+): Promise<boolean> {
+  const here = await answerHere(ports, leadId, until)
+  // `pending` may only mean that its source has stopped waiting: the ledger says when it is decided.
+  if (here && here.status !== 'pending') return false
   for (let wait = POLL_FIRST_MS; ports.clock.mono() < until; wait = Math.min(wait * 2, POLL_LAST_MS)) {
     await sleep(ports.clock, wait)
     const record = await ports.ledger.lead(leadId).catch(() => undefined)
     if (record === undefined) continue
+    if (record?.decided && (record.status === 'sold' || record.status === 'pending')) return true
     const orphaned = record === null && ports.clock.wall() - since > ORPHAN_CLAIM_MS
-    if (orphaned || (record?.decided && record.status !== 'sold' && record.status !== 'pending')) {
-      return ports.hot.breakClaim(leadId, fingerprints, null).catch(() => {})
+    if (orphaned || record?.decided) {
+      await ports.hot.breakClaim(leadId, fingerprints, null).catch(() => {})
+      return false
     }
-    if (record?.decided || record === null) return
+    if (record === null) return false
   }
+  return false
 }
 
 /**
