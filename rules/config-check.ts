@@ -12,7 +12,7 @@ import {
   type SourceFile,
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
-import type { Condition } from './filter.ts'
+import type { Condition, Scope } from './filter.ts'
 import { PPM_PER_WHOLE, parseMoney } from './units.ts'
 import { TRACKING_FIELDS, type Vertical } from './verticals.ts'
 import { isZone } from './zones.ts'
@@ -27,6 +27,8 @@ const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
 export interface Made {
   /** By campaign: the vertical with the campaign's own fields. */
   readonly verticals: Map<string, Vertical>
+  /** By campaign: what its conditions share. */
+  readonly scopes: Map<string, Scope>
   /** By contract: the buyer's filter and its own. */
   readonly filters: Map<string, Condition>
   readonly campaignFilters: Map<string, Condition>
@@ -36,6 +38,7 @@ export interface Made {
 
 export const newMade = (): Made => ({
   verticals: new Map(),
+  scopes: new Map(),
   filters: new Map(),
   campaignFilters: new Map(),
   sourceFilters: new Map(),
