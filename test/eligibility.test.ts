@@ -1,12 +1,14 @@
 /** Eligibility: every seat takes part or has the first reason that keeps it out, in seat order. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { AuctionTerms } from '../rules/auction.ts'
 import { type EligibilityHints, openingByLoop, openingOf } from '../rules/eligibility.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
 import { type Condition, compileCondition, scopeOf } from '../rules/filter.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
 import { reasonName } from '../rules/reason.ts'
 import { excludedSeats } from '../rules/seats.ts'
+import { newAuction, outcomes, step } from '../rules/step.ts'
 import type { Campaign, Contract, Source } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { CONDITIONED, pick, randomCondition, randomFrom, randomLead, SOURCES, whole } from './world/conditions.ts'
@@ -171,6 +173,25 @@ test('10,000 seats are a few kilobytes of a trace, and come out of it as they we
   const read = JSON.parse(stored) as typeof opened
   expect(Object.fromEntries(excludedSeats(read, 10_000))).toEqual(Object.fromEntries(loop.excluded))
   expect(read.eligible).toEqual(loop.eligible)
+})
+
+test('a lead that nobody may buy ends with an outcome for each of its seats', () => {
+  const contracts = Array.from({ length: 90 }, (_, seat) =>
+    seat % 3 === 0 ? { active: false } : { filter: { state: 'CA' } },
+  )
+  const opened = openingOf(campaignOf(contracts), leadOf(), SOURCE, OPEN)
+  expect(opened.excluded).toEqual({ inactive: contracts.flatMap((_, seat) => (seat % 3 === 0 ? seat : [])) })
+  expect(opened.crowd?.reasons).toEqual(['filter_state'])
+  const terms = { tiers: [], seats: contracts.map((_, seat) => ({ contract: `c${seat}` })) } as unknown as AuctionTerms
+  const state = newAuction(terms)
+  step(state, { on: 'open', at: 0, opening: { ...opened, dice: [] } })
+  const ends = outcomes(state)
+  expect(ends.size).toBe(90)
+  expect([ends.get('c0')?.reason, ends.get('c1')?.reason, ends.get('c89')?.reason]).toEqual([
+    'inactive',
+    'filter_state',
+    'filter_state',
+  ])
 })
 
 /** `GAVEL_ELIGIBILITY=full` plays 100,000 leads against 2,000 campaigns. */
