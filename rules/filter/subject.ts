@@ -98,7 +98,7 @@ function fieldSubject(field: VerticalField): Subject {
       : type.kind === 'money'
         ? { min: part('micros'), max: part('micros') }
         : { min: itself, max: itself }
-  const member = memberOf(type, field)
+  const member = remembered(memberOf(type, field))
   return {
     name,
     kind: type.kind,
@@ -197,6 +197,18 @@ function memberOf(type: FieldType, field: VerticalField): Subject['member'] {
     const reading = type.parse(text, spec, { now: null })
     if (typeof reading === 'string') return null
     return type.anyCase ? (reading.normal as string).toLowerCase() : reading.normal
+  }
+}
+
+/** Ten thousand lists of zips name the same ones again and again. As long-lived as the scope, and as large as what it was asked. */
+function remembered(member: Subject['member']): Subject['member'] {
+  const known = new Map<unknown, Comparable | null>()
+  return (value) => {
+    const before = known.get(value)
+    if (before !== undefined) return before
+    const read = member(value)
+    known.set(value, read)
+    return read
   }
 }
 
