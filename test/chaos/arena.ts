@@ -29,7 +29,11 @@ export interface StoreAddresses {
 
 export interface Verdict {
   readonly code: number | null
-  readonly invariants: ReadonlyMap<number, { readonly verdict: string; readonly counts: Record<string, number> }>
+  readonly invariants: readonly {
+    readonly number: number
+    readonly verdict: string
+    readonly counts: Readonly<Record<string, number>>
+  }[]
   /** Everything that was said, for a failing test. */
   readonly text: string
 }
@@ -212,13 +216,13 @@ export class Arena {
       ['--json', '--drained', '--acks', acks, '--posts', posts, '--settle-ms', '5000'],
       { DATABASE_URL: this.databaseUrl, REDIS_URL: this.redis.url },
     )
-    interface Told {
-      readonly number: number
-      readonly verdict: string
-      readonly counts: Record<string, number>
-    }
-    const told = out === '' ? [] : (JSON.parse(out) as { invariants: Told[] }).invariants
-    return { code, invariants: new Map(told.map((one) => [one.number, one])), text: `${out}\n${error}` }
+    const { invariants } = (out === '' ? { invariants: [] } : JSON.parse(out)) as Pick<Verdict, 'invariants'>
+    return { code, invariants, text: `${out}\n${error}` }
+  }
+
+  /** Bodies of the leads that were sent after the first `skip` and got no answer yet. */
+  unanswered(skip: number): readonly string[] {
+    return [...this.sent].slice(skip).flatMap(([ref, body]) => (this.answered.has(ref) ? [] : [body]))
   }
 
   /** Last lines of every engine, for a failing test. */
