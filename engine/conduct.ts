@@ -3,6 +3,7 @@ import type { PostAnswer } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { placesOf } from '../rules/calendar.ts'
+import type { PostingAnswer } from '../rules/caps.ts'
 import { reasonName } from '../rules/reason.ts'
 import { awaitsPing, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
@@ -209,9 +210,7 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
   const askedAt = ports.clock.mono()
   try {
     const [posting, intended] = await Promise.all([
-      held.groups.length === 0
-        ? 'POSTING'
-        : hotAnswer(() => ports.hot.posting(held.token, held.groups, ports.clock.wall()), 'GONE' as const),
+      enterPost(ports, lead, held),
       ports.ledger.intent(intentRow(ports, lead, command), resultRows(ports, lead, command.results)),
     ])
     const at = now(ports, lead)
@@ -225,6 +224,13 @@ async function intent(ports: ConductPorts, lead: LiveLead, command: Command<'int
     if (lead.over) return settlePlaces(ports, held, 'release')
     hear(ports, lead, { on: 'fenced', at: now(ports, lead), seat })
   }
+}
+
+/** A posting entry has no lease: the ledger must have the lead first, so that whoever takes it over finds the entry too. */
+async function enterPost(ports: ConductPorts, lead: LiveLead, { token, groups }: Held): Promise<PostingAnswer> {
+  if (groups.length === 0) return 'POSTING'
+  if (lead.stored && !(await lead.stored)) return 'GONE'
+  return hotAnswer(() => ports.hot.posting(token, groups, ports.clock.wall()), 'GONE')
 }
 
 function intentRow(ports: ConductPorts, lead: LiveLead, command: Command<'intent'>) {

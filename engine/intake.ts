@@ -92,7 +92,11 @@ function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: B
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
 async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
   const received = ports.ledger.received(receivedRow(ports, candidate))
-  const lead = open(ports, candidate)
+  const isStored = received.then(
+    ({ code }) => code === 'STORED',
+    () => false,
+  )
+  const lead = open(ports, candidate, isStored)
   const answered = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
   if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
@@ -100,7 +104,7 @@ async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeRe
   return answerReply((await answered) ?? pending(lead))
 }
 
-function open(ports: IntakePorts, candidate: Candidate): LiveLead {
+function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>): LiveLead {
   const { snapshot, campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt } = candidate
   const facts: LeadFacts = {
@@ -114,6 +118,7 @@ function open(ports: IntakePorts, candidate: Candidate): LiveLead {
     receivedAt,
     fingerprints: candidate.claims.fingerprints,
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
+    stored,
   }
   return conduct(ports, facts, openingOf(campaign, lead, source, ports.hints, test))
 }

@@ -40,6 +40,8 @@ export interface LeadFacts {
   readonly receivedAt: WallMs
   readonly fingerprints: readonly string[]
   readonly wire: WireLead
+  /** Resolves true once the ledger has the lead, false where it did not take it; absent where it has it already. */
+  readonly stored?: Promise<boolean>
 }
 
 export interface LiveLead extends LeadFacts {

@@ -1,4 +1,4 @@
-/** A lead whose work ends while a store is asked leaves nothing held behind. */
+/** What is held for a lead has an owner at any time: nothing is left behind that no takeover would find. */
 import { expect, test } from 'vitest'
 import { abandon, type ConductPorts, conduct } from '../engine/conduct.ts'
 import { LiveLeads } from '../engine/live.ts'
@@ -14,7 +14,7 @@ import { readStories } from './world/story.ts'
 const story = readStories('auctions').find(({ name }) => name.includes('accepted-for-less'))!.story
 
 /** A lead under way on stores in this process; its INTENT is answered as the test says, when it says. */
-async function underWay(cast: Cast) {
+async function underWay(cast: Cast, stored?: Promise<boolean>) {
   const stores = new PaperStores()
   const clock = new VirtualClock(cast.opensAt)
   await stores.rebuild(cast)
@@ -41,7 +41,7 @@ async function underWay(cast: Cast) {
     ports,
     {
       ...{ leadId: LEAD_ID, term: 1, snapshot, campaign, source, test: false, mode: 'sync', receivedAt: cast.opensAt },
-      ...{ fingerprints: [], wire: wireLead(cast) },
+      ...{ fingerprints: [], wire: wireLead(cast), ...(stored ? { stored } : {}) },
     },
     opening,
   )
@@ -61,4 +61,24 @@ test.each([
   abandon(ports, lead)
   answer(said())
   await expect.poll(tokens).toEqual([])
+})
+
+test('a post is entered when the ledger has the lead, and not before', async () => {
+  let answer: (stored: boolean) => void = () => {}
+  const { tokens } = await underWay(
+    castStory(story),
+    new Promise((told) => {
+      answer = told
+    }),
+  )
+  expect(await tokens()).toMatchObject([{ state: 'held' }])
+  answer(true)
+  await expect.poll(tokens).toMatchObject([{ state: 'posting' }])
+})
+
+test('no post is entered for a lead that the ledger did not take', async () => {
+  const { tokens, answer, lead } = await underWay(castStory(story), Promise.resolve(false))
+  answer(Promise.resolve('FENCED'))
+  await expect.poll(tokens).toEqual([])
+  expect(lead.rows.map(([what]) => what)).not.toContain('>post')
 })
