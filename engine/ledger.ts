@@ -186,6 +186,7 @@ export class PostgresLedger implements Ledger {
       this.#queue.push({ rows, since: this.#clock.mono(), written: written as (answer: unknown) => void, failed })
       if (this.#flushing) return
       this.#flushing = true
+      this.#flushingSince = this.#clock.mono()
       // Whatever this turn of the event loop still brings goes along.
       setImmediate(() => void this.#flushAll())
     })

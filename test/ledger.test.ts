@@ -7,7 +7,7 @@ import { Ownership } from '../engine/ownership.ts'
 import { Partitions } from '../engine/partitions.ts'
 import { migrate, openPool, queriesOver } from '../engine/store/postgres.ts'
 import { doubtsByContract, latestLeads, leadFile, numberVersion, versionText } from '../engine/store/queries.ts'
-import { micros, wallMs } from '../rules/units.ts'
+import { micros, ms, wallMs } from '../rules/units.ts'
 import { clock, final, intended, intent, LedgerKit, received, result, sealer, type TestEngine } from './ledger-kit.ts'
 import { VirtualClock } from './world/clock.ts'
 
@@ -340,6 +340,17 @@ describe('a flush', () => {
     const small = await kit.engine({ batch: 20, flushed: (calls) => sizes.push(calls) })
     await Promise.all(Array.from({ length: 50 }, () => small.ledger.received(received())))
     expect(sizes).toEqual([50, 20, 20, 10])
+  })
+
+  it('that begins after a quiet hour is no slow one', async () => {
+    let skipped = 0
+    const later = { ...clock, mono: () => ms(clock.mono() + skipped) }
+    const quiet = await kit.engine({ clock: later })
+    await quiet.ledger.received(received())
+    skipped = 3_600_000
+    const first = quiet.ledger.received(received())
+    expect(quiet.ledger.writable()).toBe(true)
+    await first
   })
 
   it('refuses new leads beyond its bound, and not the rows of leads under way', async () => {

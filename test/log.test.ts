@@ -17,6 +17,7 @@ describe('the log', () => {
       {
         level: 40,
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        pid: process.pid,
         child: 42,
         event: 'worker_ended',
         worker: 1,
