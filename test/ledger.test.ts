@@ -347,6 +347,7 @@ describe('a flush', () => {
     const later = { ...clock, mono: () => ms(clock.mono() + skipped) }
     const quiet = await kit.engine({ clock: later })
     await quiet.ledger.received(received())
+    await new Promise((idle) => setImmediate(idle))
     skipped = 3_600_000
     const first = quiet.ledger.received(received())
     expect(quiet.ledger.writable()).toBe(true)
