@@ -20,7 +20,8 @@ const env = environment()
 const log = createLog(env.logLevel)
 const undo: (() => Promise<unknown>)[] = []
 
-closeWithGrace({ delay: env.unreadyMs + env.drainMs + 10_000 }, async ({ err, signal }) => {
+// SIGHUP means to read the configuration again, not to end.
+closeWithGrace({ delay: env.unreadyMs + env.drainMs + 10_000, skip: ['SIGHUP'] }, async ({ err, signal }) => {
   if (err) log('unexpected', { fault: err })
   if (signal) log('draining', { signal })
   await stopAll()

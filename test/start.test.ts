@@ -84,6 +84,12 @@ test.each([
   expect(JSON.parse(said!)).toMatchObject({ type: 'about:blank', status })
 })
 
+test('a hang-up has the configuration read again, and ends nothing', async () => {
+  const status = JSON.parse(await shell(`curl -s -H 'Authorization: Bearer demo-admin' ${admin}/admin/v1/status`))
+  process.kill(status.engines[0].pid, 'SIGHUP')
+  for (let i = 0; i < 40; i++) expect(JSON.parse(await shell(`curl -s ${origin}/readyz`))).toEqual({ status: 'ready' })
+})
+
 test('Ctrl-C drains and stops everything that was started', async () => {
   const running = async () => (await shell('ps -eo args')).split('\n').filter((line) => line.includes(dataDir))
   expect(await running()).not.toEqual([])
