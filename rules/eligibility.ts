@@ -22,7 +22,7 @@ export interface EligibilityHints {
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
  * before the contract's), `no_consent` (the consumer named sellers and not this one), `doubts`, `cap_<window>`. A test
- * lead touches no cap and no doubt, so neither keeps a seat from it.
+ * lead is for test deliveries alone: no contract has one, so all are `inactive` for it.
  */
 export function openingOf(
   campaign: Campaign,
@@ -31,13 +31,14 @@ export function openingOf(
   hints: EligibilityHints,
   test = false,
 ): Omit<Opening, 'dice'> {
-  const barred = barredBy(campaign, lead, source)
   const seats = campaign.contracts.length
+  if (test) return { eligible: [], ...sortOut([['inactive', allOf(seats)]], seats) }
+  const barred = barredBy(campaign, lead, source)
   if (barred !== null) return { eligible: [], ...sortOut([[barred, allOf(seats)]], seats) }
   const index = indexOf(campaign)
   const { alive, excluded } = index.sift(lead, source.id)
   const eligible = rowsOf(alive)
-  if (!test) index.dropLimited(eligible, excluded, hints)
+  index.dropLimited(eligible, excluded, hints)
   return { eligible, ...sortOut(excluded, seats) }
 }
 

@@ -102,9 +102,9 @@ test('where the consumer named sellers, only they may buy, whatever the spelling
   expect(opened).toEqual({ eligible: [0, 1], excluded: { no_consent: [2, 3, 4] } })
 })
 
-test('a test lead is kept out by no cap and no doubt', () => {
-  const full: EligibilityHints = { exhausted: () => 'day', doubts: () => true }
-  expect(openingOf(campaignOf([{}]), leadOf(), SOURCE, full, true).eligible).toEqual([0])
+test('a test lead reaches no real buyer', () => {
+  const { eligible, excluded } = openingOf(campaignOf([{}]), leadOf(), SOURCE, OPEN, true)
+  expect({ eligible, excluded }).toEqual({ eligible: [], excluded: { inactive: [0] } })
 })
 
 test('whatever the contracts, every seat stands in exactly one place, under a listed reason', () => {
