@@ -47,15 +47,19 @@ it('keeps its laws', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(deed, { minLength: 10, maxLength: 40 }), async (deeds) => {
       const engines = [await kit.engine(), await kit.engine()] as const
-      const leads = [received(), received(), received({ test: true })]
-      await Promise.all(leads.map((row) => engines[0].ledger.received(row)))
-      const ids = leads.map(({ leadId }) => leadId)
-      // Neighbours run at once: the laws must not depend on who comes first.
-      for (let i = 0; i < deeds.length; i += 3) {
-        await Promise.all(deeds.slice(i, i + 3).map((one) => perform(one, ids, engines)))
+      try {
+        const leads = [received(), received(), received({ test: true })]
+        await Promise.all(leads.map((row) => engines[0].ledger.received(row)))
+        const ids = leads.map(({ leadId }) => leadId)
+        // Neighbours run at once: the laws must not depend on who comes first.
+        for (let i = 0; i < deeds.length; i += 3) {
+          await Promise.all(deeds.slice(i, i + 3).map((one) => perform(one, ids, engines)))
+        }
+        await expectLaws(ids)
+      } finally {
+        // A history that fails must not keep its connections from those that shrink it.
+        await Promise.all(engines.flatMap(({ ledger, ownership }) => [ledger.close(), ownership.stop()]))
       }
-      await expectLaws(ids)
-      await Promise.all(engines.flatMap(({ ledger, ownership }) => [ledger.close(), ownership.stop()]))
     }),
     { numRuns: 40 },
   )
