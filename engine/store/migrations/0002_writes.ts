@@ -284,6 +284,8 @@ const WRITE_INTENTS = `
       where v_alive and l.owner = p_engine and l.term = g.term and l.status is null
         and (g.epoch = v_epoch or g.groups::text = '[]')
       order by g."leadId", g.copy
+      -- Whoever concludes the lead holds its row: an INTENT is wholly before that, and counted, or after it, and refused.
+      for key share of l
       on conflict do nothing
       returning lead_id, contract, attempt
     )
