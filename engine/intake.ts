@@ -1,7 +1,7 @@
 /** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { fingerprintsOf } from '../rules/duplicates.ts'
+import { fingerprintsOf, idempotencyText } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { micros, type WallMs } from '../rules/units.ts'
@@ -77,7 +77,7 @@ function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: B
   const key = test ? null : (admitted.idempotencyKey ?? lead.leadRef)
   const claims = {
     leadId,
-    idempotency: key === null ? null : ports.seal.fingerprint(`key:${source.id}:${key}`),
+    idempotency: key === null ? null : ports.seal.fingerprint(idempotencyText(source.id, key)),
     bodyHash: key === null ? '' : createHash('sha256').update(body).digest('hex'),
     fingerprints: test
       ? []
