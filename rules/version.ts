@@ -170,6 +170,7 @@ export type Compiled =
  * content gives the same snapshot, whatever the order of its keys; contracts take their seats in the order of their ids.
  */
 export function compileVersion(config: unknown, version: number): Compiled {
+  if (!nestsAtMost(config, MAX_NESTING)) return { ok: false, faults: [TOO_DEEP] }
   const canonical = canonicalJson(config)
   const shaped = checkShape(JSON.parse(canonical))
   const faults = new Map<string, Fault>()
@@ -196,6 +197,18 @@ export function compileVersion(config: unknown, version: number): Compiled {
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
   const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }
+}
+
+/** Far deeper than anything that the schema has a use for. */
+const MAX_NESTING = 64
+const TOO_DEEP: Fault = {
+  path: '(file)',
+  message: `nests deeper than ${MAX_NESTING} groups and lists, or an anchor refers to itself: flatten it.`,
+}
+
+function nestsAtMost(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((inner) => nestsAtMost(inner, levels - 1))
 }
 
 const MAX_HINTS = 200

@@ -405,6 +405,17 @@ describe('a faulty configuration', () => {
     expect(faults.join('\n')).not.toContain('my-password')
   })
 
+  it('is told where it refers to itself or nests without end', () => {
+    const itself = bent((c) => {
+      c.campaigns.solar.filter = { any: [c.campaigns] }
+    })
+    let deep: Loose = 1
+    for (let level = 0; level < 10_000; level++) deep = [deep]
+    for (const config of [itself, deep, { ...good(), sources: deep }]) {
+      expect(faultsOf(config)).toEqual([expect.stringMatching(/^\(file\): nests deeper than 64 /)])
+    }
+  })
+
   it('cannot reach the machinery of objects', () => {
     const config = JSON.parse(`{"__proto__": {"x": 1}, "constructor": {}, "sources": {"__proto__": {}}}`)
     const paths = faultsOf(config).map((fault) => fault.split(': ')[0])
