@@ -44,6 +44,20 @@ export const REASONS = [
   'no_consent', //       35  the consumer did not name this seller
   'campaign_filter', //  36  the campaign's filter turned the lead away (detail: the field)
   'source_filter', //    37  the source's filter turned the lead away (detail: the field)
+  'over_max_bid', //     38  it bid more than its contract declares as its most
+  'under_min_bid', //    39  it bid less than its contract's least bid
+  'early_close', //      40  the tier closed before it answered: it could not have won any more
+  'paused', //           41  the contract or its buyer is paused for a while
+  'throttle', //         42  it is pinged as often as it may be (detail: second, minute or day)
+  'balance', //          43  the buyer's balance and credit do not cover the price
+  'queued', //           44  it is closed, and the lead waits for its opening
+  'buyer_duplicate', //  45  the buyer or its group has had this person
+  'suppressed', //       46  a suppression list names this person (detail: the list)
+  'breaker', //          47  the buyer's server is unwell and is left alone for a while
+  'blocked', //          48  an operator or the buyer has blocked this source or sub-id (detail: which)
+  'capped', //           49  the buyer says that it takes no more
+  'check', //            50  a check of the lead turned it away (detail: the check)
+  'not_chosen', //       51  the consumer chose other sellers
 ] as const
 
 export type ReasonName = (typeof REASONS)[number]
