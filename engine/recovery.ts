@@ -62,8 +62,6 @@ const SETTLED_AT_ONCE = 200
 const HOT_AWAY_MS = 60_000
 /** Longer than a lead takes and a dead engine goes unnoticed. */
 const FOLLOWED_MS = 300_000
-/** What an engine decided in its last moments may not have reached the hot store. */
-const LAST_WORDS_MS = 15_000
 const MOST_GIVEN_UP = 100_000
 /** Doubts are days old when they expire: looking through all partitions for them need not happen with every pass. */
 const SWEEP_MS = 10_000
@@ -85,14 +83,6 @@ interface AdoptedRow extends AdoptedLead {
   readonly sealed: Buffer
   readonly wrapped: Buffer | null
   readonly key_version: number | null
-}
-
-interface DecidedRow {
-  readonly id: string
-  readonly status: string | null
-  readonly fingerprints: readonly string[]
-  readonly received_at: Date
-  readonly bound_for_ms: number
 }
 
 interface OpenIntent {
@@ -179,10 +169,9 @@ export class Recovery {
     const { ownership, clock, log } = this.#settings
     if (!ownership.mayAct()) return
     const fenced = await ownership.fenceSilent()
-    if (fenced.length > 0) await this.#followDecided(fenced)
     if (fenced.length > 0) {
       log(`fenced ${fenced.map((id) => `engine ${id}`).join(', ')}: silent for too long`)
-      await this.#freeClaimsOf(fenced)
+      await this.#followDecided(fenced)
     }
     const taken = await this.#takeOver()
     if (taken > 0) log(`took over ${taken} undecided leads`)
@@ -238,7 +227,7 @@ export class Recovery {
     }
   }
 
-  /** Leads that a dead engine had decided: it may not have told the hot store what became of their fingerprints. */
+  /** Leads that a dead engine had decided lately: it may not have told the hot store what became of their fingerprints. */
   async #followDecided(engines: readonly number[]): Promise<void> {
     const decided = await this.#settings.db
       .selectFrom('leads')
@@ -249,18 +238,6 @@ export class Recovery {
       .where('status', 'is not', null)
       .execute()
     for (const lead of decided) freeClaims(this.#settings, lead.id, lead.fingerprints, boundUntil(lead))
-  }
-
-  /** Leads that were decided right before their engine died: the hot store may not have heard which fingerprints were sold. */
-  async #freeClaimsOf(fenced: readonly number[]): Promise<void> {
-    const { rows } = await sql<DecidedRow>`
-      select l.id, l.status, l.fingerprints, l.received_at, l.bound_for_ms
-      from leads l join engines e on e.id = l.owner
-      where e.id = any(${fenced}::int[]) and not l.test
-        and l.decided_at > e.beat_at - ${LAST_WORDS_MS} * interval '1 ms'
-        and l.id > uuid_at((select min(beat_at) from engines where id = any(${fenced}::int[])) - interval '5 minutes')
-    `.execute(this.#settings.db)
-    for (const lead of rows) freeClaims(this.#settings, lead.id, lead.fingerprints, soldUntil(lead))
   }
 
   async #takeOver(): Promise<number> {
@@ -432,11 +409,6 @@ export class Recovery {
 function boundUntil(lead: { status: string | null; received_at: Date; bound_for_ms: number }): WallMs | null {
   const bound = lead.status === 'sold' || lead.status === 'pending'
   return bound ? wallMs(lead.received_at.getTime() + lead.bound_for_ms) : null
-}
-
-function soldUntil(lead: Pick<DecidedRow, 'status' | 'received_at' | 'bound_for_ms'>): WallMs | null {
-  if (lead.status !== 'sold' && lead.status !== 'pending') return null
-  return wallMs(lead.received_at.getTime() + lead.bound_for_ms)
 }
 
 function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Recovered {

@@ -437,6 +437,20 @@ describe('beside the hot path', () => {
     await Promise.all([migrate(kit.pool), migrate(kit.pool)])
   })
 
+  it('functions of another engine are replaced by those of the one that starts', async () => {
+    const { rows } = await kit.pool.query(
+      'select count(*)::int as n from pg_proc where pronamespace = $1::regnamespace',
+      ['public'],
+    )
+    await kit.pool.query(`drop function take_back(integer, uuid)`)
+    await kit.pool.query(`create function of_before() returns integer language sql as 'select 1'`)
+    await migrate(kit.pool)
+    expect(
+      await kit.ask(`select count(*)::int as n, count(*) filter (where proname = 'take_back')::int as back
+        from pg_proc where pronamespace = 'public'::regnamespace`),
+    ).toEqual([{ n: rows[0].n, back: 1 }])
+  })
+
   it('partitions reach a week ahead, or the engine is not ready', async () => {
     const now = Date.UTC(2031, 4, 6, 23)
     const time = new VirtualClock(now)

@@ -30,7 +30,7 @@ describe('the log', () => {
   it('drops every field that is not listed, whoever passes it', () => {
     const { log, lines } = logTo('info')
     log('note', { text: 'up', phone: '5125550100', lead: { email: 'a@b.c' } } as { text: string })
-    expect(JSON.stringify(lines())).not.toMatch(/512|a@b/)
+    expect(JSON.stringify(lines())).not.toMatch(/5125550100|a@b/)
     expect(lines()[0]).toMatchObject({ event: 'note', text: 'up' })
   })
 

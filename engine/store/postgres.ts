@@ -1,7 +1,9 @@
 /** The way to Postgres: pools that survive what databases do, and the ledger's tables brought up to date. */
+import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import pg from 'pg'
+import { FUNCTIONS } from './functions/index.ts'
 import { MIGRATIONS } from './migrations/index.ts'
 import type { LedgerTables } from './tables.ts'
 
@@ -69,7 +71,7 @@ export async function migrate(pool: pg.Pool): Promise<void> {
     migrationLockTableName: 'ledger_migrations_lock',
   })
   const { error, results } = await migrator.migrateToLatest()
-  if (error === undefined) return
+  if (error === undefined) return putFunctions(pool)
   const failed = results?.find((one) => one.status === 'Error')?.migrationName
   const why = error instanceof Error ? error.message : String(error)
   throw new Error(
@@ -77,4 +79,37 @@ export async function migrate(pool: pg.Pool): Promise<void> {
       'Where a newer engine ran on this database before, start that version or a newer one.',
     { cause: error },
   )
+}
+
+/** Held by whoever replaces the functions. */
+const LOCK = 'select pg_advisory_xact_lock(76, 0)'
+/** Every function of the schema that no extension brought. */
+const OWN_FUNCTIONS = `
+  select p.oid::regprocedure::text as name, obj_description(p.oid) as text from pg_proc p
+  where p.pronamespace = current_schema()::regnamespace
+    and not exists (select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')`
+
+/**
+ * Puts this engine's functions in place of those that the database has, in one transaction, where the text is another.
+ * An engine of another version that still runs calls them too: a change of what a function takes needs a new name.
+ */
+async function putFunctions(pool: pg.Pool): Promise<void> {
+  const mark = createHash('sha256').update(FUNCTIONS).digest('hex')
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(LOCK)
+    const { rows } = await client.query<{ name: string; text: string | null }>(OWN_FUNCTIONS)
+    if (rows.length === 0 || rows.some(({ text }) => text !== mark)) {
+      for (const { name } of rows) await client.query(`drop function ${name}`)
+      await client.query(FUNCTIONS)
+      const { rows: made } = await client.query<{ name: string }>(OWN_FUNCTIONS)
+      for (const { name } of made) await client.query(`comment on function ${name} is '${mark}'`)
+    }
+    await client.query('commit')
+  } catch (error) {
+    client.release(error as Error)
+    throw error
+  }
+  client.release()
 }

@@ -1,5 +1,4 @@
 /** Who owns what, and how a lead ends when its own engine does not end it: fencing, taking over, concluding, resolving. */
-import { type Kysely, sql } from 'kysely'
 
 /** The lock of an engine is shared by every batch it writes: fencing waits for those under way and forbids the next. */
 const FENCING = `
@@ -170,6 +169,4 @@ const RESOLVE = `
   end $$;
 `
 
-export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const part of [FENCING, CONCLUDE, RESOLVE]) await sql.raw(part).execute(db)
-}
+export const ENDS = [FENCING, CONCLUDE, RESOLVE]

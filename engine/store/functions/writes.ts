@@ -1,5 +1,4 @@
 /** The ledger's hot path: one call writes a whole batch of rows in one transaction, and says which rows it did not take. */
-import { type Kysely, sql } from 'kysely'
 
 /**
  * write_batch(engine, low, high, bindings, received, results, finals, intents, invalid) returns json text or null.
@@ -336,9 +335,13 @@ const WRITE_INVALID = `
   end $$;
 `
 
-export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const part of [BIND_KEYS, WRITE_RECEIVED, WRITE_RESULTS, WRITE_FINALS, WRITE_INTENTS, WRITE_INVALID]) {
-    await sql.raw(part).execute(db)
-  }
-  await sql.raw(WRITE_BATCH).execute(db)
-}
+/** In the order in which they call each other. */
+export const WRITES = [
+  BIND_KEYS,
+  WRITE_RECEIVED,
+  WRITE_RESULTS,
+  WRITE_FINALS,
+  WRITE_INTENTS,
+  WRITE_INVALID,
+  WRITE_BATCH,
+]
