@@ -4,11 +4,13 @@ import type { ApiKey, Campaign, Snapshot, Source } from '../rules/version.ts'
 import { readBody } from './bodies.ts'
 import type { EdgeRequest } from './edge.ts'
 import type { Limiter } from './limiter.ts'
+import type { Metrics } from './metrics.ts'
 import * as problem from './problem.ts'
 
 export interface AdmissionPorts {
   readonly snapshot: () => Snapshot
   readonly limiter: Limiter
+  readonly metrics: Pick<Metrics, 'rateLimited'>
 }
 
 export interface Admitted {
@@ -38,7 +40,10 @@ export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | {
   if (!campaign) return { refused: problem.noSuchCampaign(request.params[0]!) }
   if (!source.campaigns.has(campaign.id)) return { refused: problem.notAllowed(campaign.id) }
   const retryAfter = ports.limiter.take(source)
-  if (retryAfter > 0) return { refused: problem.rateLimited(retryAfter) }
+  if (retryAfter > 0) {
+    ports.metrics.rateLimited(source.id)
+    return { refused: problem.rateLimited(retryAfter) }
+  }
   const idempotencyKey = request.headers.idempotencyKey
   if (idempotencyKey !== null && idempotencyKey.length > KEY_MAX_LENGTH)
     return { refused: problem.unreadable(`The Idempotency-Key is longer than ${KEY_MAX_LENGTH} characters.`) }

@@ -12,6 +12,7 @@ import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import type { Hints } from './hints.ts'
 import type { Answer, LeadFacts, LiveLead } from './live.ts'
+import type { Metrics } from './metrics.ts'
 import * as problem from './problem.ts'
 import type { Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
@@ -19,6 +20,7 @@ import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
 export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly seal: Sealer
   readonly hints: Hints
+  readonly metrics: Metrics
 }
 
 const DAY_MS = 86_400_000
@@ -36,9 +38,12 @@ interface Candidate {
 export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
   const admitted = admit(ports, request)
   if ('refused' in admitted) return admitted.refused
+  ports.metrics.observe('receive', request.receivedAt - request.beganAt)
   const receivedAt = ports.clock.wall()
   const parsed = parseLead(admitted.campaign.vertical, admitted.fields, receivedAt)
+  ports.metrics.observe('validate', ports.clock.mono() - request.receivedAt)
   if (!parsed.ok) {
+    ports.metrics.lead('invalid')
     keepInvalid(ports, admitted, JSON.stringify(parsed.issues.map(({ field, code }) => ({ field, code }))), receivedAt)
     return problem.invalidLead(parsed.issues)
   }
@@ -48,7 +53,9 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
 
 async function decide(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
   const { test, source } = candidate.admitted
+  const askedAt = ports.clock.mono()
   const claimed = test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, source.answerWithinMs)
+  ports.metrics.observe('claim', ports.clock.mono() - askedAt)
   switch (claimed.code) {
     case 'fresh':
       return auction(ports, candidate)
@@ -91,6 +98,7 @@ function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: B
 
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
 async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+  const givenAt = ports.clock.mono()
   const received = ports.ledger.received(receivedRow(ports, candidate))
   const isStored = received.then(
     ({ code }) => code === 'STORED',
@@ -99,6 +107,7 @@ async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeRe
   const lead = open(ports, candidate, isStored)
   const answered = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
+  ports.metrics.observe('received', ports.clock.mono() - givenAt)
   if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
   if (lead.mode === 'async') return answerReply(pending(lead))
   return answerReply((await answered) ?? pending(lead))
@@ -189,6 +198,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Edge
   ]).catch(() => [null])
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
   if (stored === null) return problem.notStored()
+  ports.metrics.lead('duplicate')
   return answerReply({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 

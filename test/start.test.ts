@@ -72,6 +72,13 @@ test('the printed line sells a lead, and the operator can read how', async () =>
   expect(told).toEqual(sold)
 })
 
+test('every stage of that lead was timed, and both ends were counted', async () => {
+  const page = await shell(`curl -s ${admin}/metrics`)
+  const untimed = [...page.matchAll(/^gavelpost_stage_seconds_count\{stage="(\w+)"\} 0$/gm)].map((match) => match[1])
+  expect(untimed).toEqual([])
+  for (const status of ['sold', 'duplicate']) expect(page).toContain(`gavelpost_leads_total{status="${status}"} 1`)
+})
+
 test.each([
   ['a body that is no JSON', '{"first_name":', `${JSON_TYPE} -H 'Authorization: Bearer demo'`, 400],
   ['no key', '{}', JSON_TYPE, 401],
