@@ -1,5 +1,6 @@
 /** Recovery on a real Postgres: what a dead engine left is taken over and ended, and the hot store is what the ledger says. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
+import { leadPage } from '../engine/admin/lead-page.ts'
 import type { Ownership } from '../engine/ownership.ts'
 import type { Recovered } from '../engine/reauction.ts'
 import { Rebuild, readRestoration } from '../engine/rebuild.ts'
@@ -80,6 +81,25 @@ async function post(store: HotStore, token: string, groups: readonly PlaceGroup[
 
 const used = async (key: string) => (await hot.dump()).counters[key] ?? 0
 const openTokens = async () => (await hot.dump()).tokens.map(({ token }) => token).sort()
+
+test('the page of a lead that recovery ended tells of each seat what is known', async () => {
+  const row = received()
+  await dead(async (dying) => {
+    await dying.ledger.received(row)
+    await dying.ledger.intent(intent(row.leadId, { ...GONE, contract: 'acme' }), [])
+  })
+  await recovery().pass()
+  const page = leadPage((await leadFile(kit.db, row.leadId))!, snapshot)
+  expect(page.status).toBe('pending')
+  expect(page.trace).toEqual([{ at: 0, arrow: '<', text: 'recovered' }])
+  const ends = Object.fromEntries(page.seats.map(({ contract, outcome, reason }) => [contract, `${outcome} ${reason}`]))
+  const others = snapshot.campaigns.get('solar')!.contracts.filter(({ id }) => id !== 'acme')
+  expect(ends).toEqual({
+    acme: 'in_doubt engine_lost',
+    ...Object.fromEntries(others.map(({ id }) => [id, 'not_asked engine_lost'])),
+  })
+  await recovery({ doubtMs: 0 }).pass()
+})
 
 describe('a lead without an INTENT', () => {
   it('is auctioned again where it is fresh and asynchronous, or its source can ask by its key', async () => {

@@ -4,8 +4,9 @@ import { outcomes, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, replay, type Trace, type TraceRow, traceLines } from '../../rules/trace.ts'
 import { formatMoney, micros } from '../../rules/units.ts'
-import type { Snapshot } from '../../rules/version.ts'
+import type { Campaign, Snapshot } from '../../rules/version.ts'
 import type { LeadFile } from '../store/queries.ts'
+import type { IntentState } from '../store/tables.ts'
 import { type LeadPage, type SeatPage, type TraceLine, traceLineOf } from './port.ts'
 
 const money = (amount: number): string => formatMoney(micros(amount))
@@ -50,7 +51,9 @@ function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatP
   const trace = traceOf(file)
   const campaign = version?.campaigns.get(file.lead.campaign)
   const source = version?.sources.get(file.lead.source)
-  if (!trace || !campaign || !source) return { seats: [], trace: [] }
+  if (!campaign || !source) return { seats: [], trace: [] }
+  if (!trace)
+    return wasConcluded(file) ? { seats: lostSeats(campaign, file), trace: [RECOVERED] } : { seats: [], trace: [] }
   const terms = auctionTerms(campaign, source)
   const played = replay(terms, trace)
   const rows = [...trace.rows, ...ending(played.state, file)]
@@ -62,6 +65,30 @@ function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatP
     seats: played.state.decided ? seatPages(terms, outcomes(played.state)) : [],
     trace: traceLines(rows, names).map(traceLineOf),
   }
+}
+
+/** Its engine died, and recovery ended it by its intents: what else happened nobody knows. */
+const wasConcluded = ({ lead }: LeadFile): boolean => lead.status !== null && lead.status !== 'duplicate'
+
+const RECOVERED: TraceLine = { at: 0, arrow: '<', text: 'recovered' }
+
+const ENDS = {
+  open: 'in_doubt',
+  in_doubt: 'in_doubt',
+  accepted: 'sold',
+  rejected: 'rejected',
+  not_sent: 'not_asked',
+} as const satisfies Record<IntentState, Outcome['kind']>
+
+function lostSeats({ contracts, tiers }: Campaign, { intents }: LeadFile): SeatPage[] {
+  return contracts.map(({ id, buyer, tier }) => {
+    const seat = { contract: id, buyer: buyer.id, tier: tiers[tier]!.name }
+    const intent = intents.findLast(({ contract }) => contract === id)
+    if (!intent) return { ...seat, outcome: 'not_asked', reason: 'engine_lost', price: null }
+    const outcome = ENDS[intent.state]
+    const price = outcome === 'sold' || outcome === 'in_doubt' ? money(intent.price) : null
+    return { ...seat, outcome, reason: intent.reason ?? 'engine_lost', price }
+  })
 }
 
 /** A trace is stored with its result; what follows is fixed, and happened when the ledger had written it. */
