@@ -1,5 +1,7 @@
 /** The shape of the configuration file: its keys, what each may hold, and the words that say so. */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static } from 'typebox'
+import { DeliveryShape } from './delivery-schema.ts'
+import { byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
 export const DEFAULTS = {
@@ -20,29 +22,6 @@ export const TIER_MAX_MS = 25_000
 export const TOTAL_MAX_MS = 180_000
 /** A later answer would find the connection of most sources closed. */
 export const ANSWER_MAX_MS = 90_000
-
-const ID = '^[a-z0-9][a-z0-9_-]{0,62}$'
-export const ID_RULE = 'an id begins with a letter or digit and holds at most 63 of a-z, 0-9, - and _'
-
-const object = <P extends Record<string, TSchema>>(properties: P) =>
-  Type.Object(properties, { additionalProperties: false, expects: 'a group of keys' })
-const byId = <S extends TSchema>(value: S) =>
-  Type.Record(Type.String({ pattern: ID }), value, { additionalProperties: false, expects: 'a group of ids' })
-const list = <S extends TSchema>(item: S, expects: string, maxItems = 10_000) => Type.Array(item, { expects, maxItems })
-const id = (expects: string) => Type.String({ pattern: ID, expects: `${expects}: ${ID_RULE}` })
-const text = (expects: string, maxLength = 200) => Type.String({ minLength: 1, maxLength, expects })
-const secret = (expects: string, pattern: string) => Type.String({ pattern, expects, secret: true })
-const money = () =>
-  Type.String({
-    pattern: '^\\d{1,9}(\\.\\d{1,6})?$',
-    expects: 'an amount of money as text in quotes, such as "18.50" (no sign, at most 6 decimals)',
-  })
-const whole = (minimum: number, maximum: number, what: string) =>
-  Type.Integer({ minimum, maximum, expects: `${what} as a whole number from ${minimum} to ${maximum}` })
-const word = <W extends string[]>(...words: readonly [...W]) =>
-  Type.Enum(words, { expects: `one of ${words.join(', ')}` })
-const flag = () => Type.Boolean({ expects: 'true or false' })
-const opt = Type.Optional
 
 const MAX_COUNT = 1_000_000_000
 const count = () => opt(whole(0, MAX_COUNT, 'a number of leads'))
@@ -160,30 +139,6 @@ const BuyerShape = object({
   legal_entity: opt(text('the name of a legal entity')),
   filter: opt(Type.Unknown()),
   caps: opt(Caps),
-})
-
-const url = () => text('an absolute http or https address', 2_000)
-const DeliveryShape = object({
-  ping_url: opt(url()),
-  post_url: url(),
-  headers: opt(
-    Type.Record(Type.String(), Type.String({ maxLength: 4_000, expects: 'a header value as text', secret: true }), {
-      maxProperties: 40,
-      expects: 'a group of at most 40 headers',
-    }),
-  ),
-  ping_fields: opt(list(text('a field'), 'a list of field names', 200)),
-  post_fields: opt(list(text('a field'), 'a list of field names', 200)),
-  secrets: opt(
-    list(
-      secret(
-        'whsec_ and at least 32 base64 digits (echo whsec_$(openssl rand -base64 32))',
-        '^whsec_[A-Za-z0-9+/]{32,128}={0,2}$',
-      ),
-      'a list of at most 4 signing secrets',
-      4,
-    ),
-  ),
 })
 
 const ContractShape = object({

@@ -1,8 +1,9 @@
 /** Checks the shape of a configuration: every fault with its path, and what is left of the file without them. */
 import { Compile } from 'typebox/schema'
 import { Settings } from 'typebox/system'
-import { type ConfigFile, ConfigShape, type Draft, ID_RULE } from './config-schema.ts'
+import { type ConfigFile, ConfigShape, type Draft } from './config-schema.ts'
 import { suggest } from './nearest.ts'
+import { ID_RULE } from './schema-words.ts'
 import type { Fault } from './version.ts'
 
 export interface Shaped {

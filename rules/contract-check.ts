@@ -1,9 +1,9 @@
-/** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters, and their delivery. */
-import { type Check, checkField, checkReference, idsOf } from './config-check.ts'
+/** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters. */
+import { type Check, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
+import { checkDelivery } from './delivery-check.ts'
 import { effectiveFloor } from './money.ts'
 import { type Micros, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
-import type { Vertical } from './verticals.ts'
 
 /** A contract with a ping address is pinged unless it says otherwise. */
 export const isPinged = (contract: Draft<ContractFile>): boolean =>
@@ -64,7 +64,7 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkFloors(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
-  checkDelivery(check, `${path}.delivery`, contract, vertical)
+  checkDelivery(check, `${path}.delivery`, contract.delivery, { vertical, pinged: isPinged(contract) })
   if ((contract.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {
     check.warn(`${path}.status`, 'the contract is in test, so it buys nothing: say "status: active" to let it buy.')
   }
@@ -166,76 +166,5 @@ function checkSources(check: Check, path: string, contract: Draft<ContractFile>)
   })
   if (contract.sources?.length === 0) {
     check.fault(`${path}.sources`, 'is an empty list, which would buy from nobody: remove the key to buy from all.')
-  }
-}
-
-function checkDelivery(
-  check: Check,
-  path: string,
-  contract: Draft<ContractFile>,
-  vertical: Vertical | undefined,
-): void {
-  const { delivery } = contract
-  if (delivery?.ping_url !== undefined) checkUrl(check, `${path}.ping_url`, delivery.ping_url)
-  if (delivery?.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url)
-  checkHeaders(check, `${path}.headers`, delivery?.headers ?? {})
-  if (vertical) {
-    checkFields(check, `${path}.ping_fields`, delivery?.ping_fields, vertical)
-    checkFields(check, `${path}.post_fields`, delivery?.post_fields, vertical)
-    delivery?.ping_fields?.forEach((name, at) => {
-      const field = vertical.fields.find((one) => one.name === name)
-      if (field && !field.ping) {
-        const message = `"${name}" may not leave in a ping of the vertical ${vertical.id}: take it out; the post carries it.`
-        check.fault(`${path}.ping_fields[${at}]`, message)
-      }
-    })
-  }
-  const empty = (delivery?.ping_fields ?? []).length === 0 && !check.broken(`${path}.ping_fields`)
-  if (delivery?.ping_url !== undefined && isPinged(contract) && empty) {
-    check.warn(`${path}.ping_fields`, 'names no field, so the ping says nothing about the lead.')
-  }
-}
-
-function checkFields(check: Check, path: string, names: Draft<string[]> | undefined, vertical: Vertical): void {
-  names?.forEach((name, at) => {
-    if (name === undefined) return
-    checkField(check, `${path}[${at}]`, name, vertical)
-    if (names.indexOf(name) !== at) check.fault(`${path}[${at}]`, `"${name}" stands in the list already: remove it.`)
-  })
-}
-
-function checkUrl(check: Check, path: string, text: string): void {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    const place = /\$\{/.test(text) ? ' It holds a placeholder that nobody filled in.' : ''
-    const shown = text.split('?')[0]
-    check.fault(path, `"${shown}" is no absolute http or https address, such as https://acme.example/leads.${place}`)
-    return
-  }
-  if (url.username || url.password) {
-    check.fault(path, 'holds a user or a password: put them into an Authorization header.')
-  }
-  if (url.hash) check.fault(path, `"${url.hash}" would never be sent: remove it.`)
-  const loopback = /^(127\.|\[::1\]$|localhost$)/.test(url.hostname)
-  if (url.protocol === 'http:' && !loopback) check.warn(path, 'is plain http: leads would travel unencrypted.')
-}
-
-/** What frames a message, and what the engine itself says of every request. */
-const FRAMING = 'host content-length transfer-encoding connection keep-alive upgrade expect te trailer'.split(' ')
-const OWN = 'content-type accept idempotency-key webhook-id webhook-timestamp webhook-signature traceparent'.split(' ')
-
-function checkHeaders(check: Check, path: string, headers: Draft<Record<string, string>>): void {
-  const seen = new Set<string>()
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase()
-    const here = /^[\w-]+$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) check.fault(here, 'is no header name: use letters, digits and -.')
-    else if (FRAMING.includes(lower) || OWN.includes(lower)) {
-      check.fault(here, `${name} is set by the engine and cannot be changed: remove it.`)
-    } else if (seen.has(lower)) check.fault(here, 'stands twice, in different letters: remove one.')
-    seen.add(lower)
-    if (value !== undefined && !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-      check.fault(here, 'holds a line break or another character that no header may carry: write it on one line.')
-    }
   }
 }

@@ -5,13 +5,13 @@ import {
   type CampaignFile,
   type CapsFile,
   type ConfigFile,
-  type ContractFile,
   DEFAULTS,
   type PayoutFile,
   type SourceFile,
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
+import { buildDelivery } from './delivery.ts'
 import { prepareEligibility } from './eligibility.ts'
 import type { Condition } from './filter.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
@@ -24,7 +24,6 @@ import type {
   CapScope,
   CapWindow,
   Contract,
-  Delivery,
   PayoutRule,
   Snapshot,
   Source,
@@ -168,18 +167,7 @@ function buildContract(
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
-    delivery: buildDelivery(contract),
-  }
-}
-
-function buildDelivery({ delivery }: ContractFile): Delivery {
-  return {
-    pingUrl: delivery.ping_url ?? null,
-    postUrl: delivery.post_url,
-    headers: delivery.headers ?? {},
-    pingFields: delivery.ping_fields ?? [],
-    postFields: delivery.post_fields ?? null,
-    secrets: delivery.secrets ?? [],
+    delivery: buildDelivery(contract.delivery),
   }
 }
 

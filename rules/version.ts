@@ -4,6 +4,7 @@ import { type Check, checkFields, checkHouse, newMade } from './config-check.ts'
 import type { ConfigFile } from './config-schema.ts'
 import { checkShape } from './config-shape.ts'
 import { checkContracts } from './contract-check.ts'
+import type { Delivery } from './delivery.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
@@ -74,20 +75,6 @@ export interface Buyer {
   readonly group: string
   readonly legalEntity: string
   readonly caps: readonly CapRule[]
-}
-
-/** Where and how one contract is asked. Everything here is data; `buyers/template` compiles it at publish. */
-export interface Delivery {
-  /** Null where the contract bids a fixed price and is never pinged. */
-  readonly pingUrl: string | null
-  readonly postUrl: string
-  readonly headers: Readonly<Record<string, string>>
-  /** Canonical lead fields that may leave in a ping. Nothing else does. */
-  readonly pingFields: readonly string[]
-  /** Canonical lead fields of the post; null: all that the lead has. */
-  readonly postFields: readonly string[] | null
-  /** Standard Webhooks signing secrets (base64 after `whsec_`); several during rotation. */
-  readonly secrets: readonly string[]
 }
 
 export interface Contract {

@@ -2,9 +2,10 @@
 import net from 'node:net'
 import type { PingAnswer, PostAnswer, PostFacts, WireLead } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd, Timer } from '../buyers/wire.ts'
+import type { Delivery } from '../rules/delivery.ts'
 import type { FieldValue } from '../rules/fields.ts'
 import { type Ms, micros, ms, wallMs } from '../rules/units.ts'
-import type { Buyer, Contract, Delivery } from '../rules/version.ts'
+import type { Buyer, Contract } from '../rules/version.ts'
 
 export const LOOPBACK = ['127.0.0.0/8']
 
