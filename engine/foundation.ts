@@ -8,6 +8,7 @@ import { startPostgres } from './embedded.ts'
 import type { Env } from './env.ts'
 import { EXAMPLE_FILE, type ScriptedBuyers, startScriptedBuyers } from './example.ts'
 import { Partitions } from './partitions.ts'
+import { Retention } from './retention.ts'
 import { createSealer, keptMasterKeys, type Sealer } from './seal.ts'
 import { migrate, openPool, queriesOver } from './store/postgres.ts'
 import { numberVersion } from './store/queries.ts'
@@ -54,6 +55,9 @@ export async function layFoundation(
     const partitions = new Partitions(db, clock, note)
     await partitions.start()
     undo.push(async () => partitions.stop())
+    const retention = new Retention(db, clock, env.retentionDays, note)
+    undo.push(async () => retention.stop())
+    void retention.start()
     const sealer = createSealer(env.masterKeys ?? keptMasterKeys(env.dataDir))
     const file = await configurationFile(env, db, buyersOrigin, undo)
     return { databaseUrl, pool, db, partitions, sealer, file, snapshot: await firstVersion(file, note), stop }

@@ -31,6 +31,7 @@ describe('the settings', () => {
       masterKeys: null,
       logLevel: 'info',
       maxInFlight: 4096,
+      retentionDays: 400,
       unreadyMs: 0,
       drainMs: 90_000,
     })

@@ -190,3 +190,8 @@ export async function intended(
   if (answer !== 'INTENDED') throw new Error(`the INTENT was ${answer}`)
   return row.leadId
 }
+
+export function idAt(at: number): string {
+  const hex = at.toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
+}

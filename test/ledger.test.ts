@@ -8,7 +8,18 @@ import { Partitions } from '../engine/partitions.ts'
 import { migrate, openPool, queriesOver } from '../engine/store/postgres.ts'
 import { doubtsByContract, latestLeads, leadFile, numberVersion, versionText } from '../engine/store/queries.ts'
 import { micros, ms, wallMs } from '../rules/units.ts'
-import { clock, final, intended, intent, LedgerKit, received, result, sealer, type TestEngine } from './ledger-kit.ts'
+import {
+  clock,
+  final,
+  idAt,
+  intended,
+  intent,
+  LedgerKit,
+  received,
+  result,
+  sealer,
+  type TestEngine,
+} from './ledger-kit.ts'
 import { VirtualClock } from './world/clock.ts'
 
 let kit: LedgerKit
@@ -486,11 +497,6 @@ const GROUPS = [
     ],
   },
 ]
-
-function idAt(at: number): string {
-  const hex = at.toString(16).padStart(12, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
-}
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((done) => setTimeout(done, 5))

@@ -178,6 +178,17 @@ export interface ResolutionsTable {
   at: Moment
 }
 
+export interface RetentionTable {
+  singleton: Generated<boolean>
+  kept_from: ReadOnly<string | null>
+}
+
+export interface CarriedTable {
+  account: ReadOnly<string>
+  currency: ReadOnly<string>
+  amount: ReadOnly<number>
+}
+
 export interface LedgerTables {
   engines: EnginesTable
   hot_store: HotStoreTable
@@ -193,4 +204,6 @@ export interface LedgerTables {
   rollups: RollupsTable
   sold_sums: SoldSumsTable
   resolutions: ResolutionsTable
+  retention: RetentionTable
+  carried: CarriedTable
 }
