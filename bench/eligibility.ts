@@ -2,6 +2,7 @@
 import zipcodes from 'zipcodes'
 import { openingByLoop, openingOf } from '../rules/eligibility.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
+import { wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { leadStream } from './leads.ts'
@@ -28,8 +29,9 @@ export function eligibility(batchMs: number): Readonly<Record<string, number>> {
     let turn = 0
     const next = () => leads[turn++ % LEADS]!
     const source = () => sources[turn % sources.length]!
-    figures[`eligibility_${count}_us`] = microsPer(batchMs, () => openingOf(campaign, next(), source(), NO_HINTS))
-    figures[`eligibility_loop_${count}_us`] = microsPer(batchMs, () => openingByLoop(campaign, next(), source()))
+    const at = () => wallMs(NOW + turn)
+    figures[`eligibility_${count}_us`] = microsPer(batchMs, () => openingOf(campaign, next(), source(), at(), NO_HINTS))
+    figures[`eligibility_loop_${count}_us`] = microsPer(batchMs, () => openingByLoop(campaign, next(), source(), at()))
   }
   return figures
 }
@@ -88,18 +90,15 @@ const ASKED: readonly (readonly [share: number, condition: (random: Random) => o
   [0.1, () => ({ current_carrier: { not: ['Example Mutual', 'Sample Casualty'] } })],
   [0.1, (random) => ({ sub1: { not: some(random, SUB_IDS, 1, 10) } })],
   [0.03, (random) => ({ any: [{ gender: 'female' }, { age: { min: whole(random, 30, 50) } }] })],
-  [
-    0.6,
-    (random) => ({
-      received: {
-        days: ['mon', 'tue', 'wed', 'thu', 'fri', ...(random() < 0.5 ? ['sat'] : [])],
-        hours: [whole(random, 6, 10), whole(random, 17, 22)],
-        zone: pick(random, ZONES),
-      },
-    }),
-  ],
+  [0.1, (random) => ({ received: { days: ['mon', 'tue', 'wed', 'thu', 'fri'], zone: pick(random, ZONES) } })],
 ]
 const SUB_IDS = Array.from({ length: 41 }, (_, at) => `pub-${at}`)
+
+/** Office hours of some zone, with Saturdays or without. */
+function scheduleOf(random: Random): object {
+  const hours = [`${whole(random, 6, 10)}:00-${whole(random, 17, 22)}:00`]
+  return { zone: pick(random, ZONES), hours: { [random() < 0.5 ? 'mon-sat' : 'mon-fri']: hours } }
+}
 
 function contractOf(random: Random, buyers: readonly string[]): object {
   const filter: object = Object.assign(
@@ -112,6 +111,7 @@ function contractOf(random: Random, buyers: readonly string[]): object {
     status: random() < 0.95 ? 'active' : 'paused',
     price: '10.00',
     filter,
+    ...(random() < 0.6 ? { schedule: scheduleOf(random) } : {}),
     ...(random() < 0.3 ? { sources: some(random, SOURCES, 3, 15) } : {}),
     delivery: { post_url: 'http://127.0.0.1:9/post' },
   }

@@ -129,7 +129,7 @@ function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
     stored,
   }
-  return conduct(ports, facts, openingOf(campaign, lead, source, ports.hints, test))
+  return conduct(ports, facts, openingOf(campaign, lead, source, ports.clock.wall(), ports.hints, test))
 }
 
 /** The ledger did not take the lead: its key is another lead's, or the ledger is away. Nothing was sold, for no INTENT finds it. */

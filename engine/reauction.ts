@@ -36,6 +36,6 @@ export function auctionAgain(ports: IntakePorts, recovered: Recovered): boolean 
     test,
   }
   const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
-  conduct(ports, facts, openingOf(campaign, lead, source, ports.hints, test), true)
+  conduct(ports, facts, openingOf(campaign, lead, source, ports.clock.wall(), ports.hints, test), true)
   return true
 }

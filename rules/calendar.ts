@@ -1,6 +1,7 @@
 /** The calendar of caps: which window of which zone a moment lies in, and which places a hold must take there. */
-import { DateTime, IANAZone } from 'luxon'
+import { DateTime, type IANAZone } from 'luxon'
 import type { Place, PlaceGroup } from './caps.ts'
+import { DAY_MS, MINUTE_MS, offsetChange, zoneOf } from './offsets.ts'
 import { type Micros, type WallMs, wallMs } from './units.ts'
 import type { CapRule, CapWindow } from './version.ts'
 
@@ -15,9 +16,7 @@ export interface CapWindowSpan {
 
 type CalendarWindow = Exclude<CapWindow, 'total' | 'concurrency'>
 
-const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
 /** A counter outlives its window by this much, so that late commits and releases still find it. */
 const KEPT_AFTER_WINDOW_MS = 2 * DAY_MS
 /** More zones than the IANA database has; beyond it the memory starts anew. */
@@ -47,8 +46,7 @@ export function windowOf(window: CapWindow, zone: string, at: WallMs): CapWindow
 }
 
 function remember(window: CalendarWindow, name: string, at: WallMs): CapWindowSpan {
-  const zone = IANAZone.create(name)
-  if (!zone.isValid) throw new Error(`zone "${name}" is not in the IANA database: name one such as America/Chicago`)
+  const zone = zoneOf(name)
   const span = window === 'hour' ? hourSpan(zone, at) : daysSpan(window, zone, at)
   let spans = current.get(name)
   if (!spans) {
@@ -90,7 +88,7 @@ const clock = (localMs: number): DateTime => DateTime.fromMillis(localMs, { zone
  * The first moment at which the zone's clock reads `localMs`, or the first after the gap where it is skipped. A midnight
  * that autumn repeats counts once, the first time.
  */
-function firstInstant(zone: IANAZone, localMs: number): number {
+export function firstInstant(zone: IANAZone, localMs: number): number {
   const before = zone.offset(localMs - DAY_MS)
   const after = zone.offset(localMs + DAY_MS)
   const underBefore = localMs - before * MINUTE_MS
@@ -98,19 +96,6 @@ function firstInstant(zone: IANAZone, localMs: number): number {
   const underAfter = localMs - after * MINUTE_MS
   if (zone.offset(underAfter) === after) return underAfter
   return offsetChange(zone, underAfter, underBefore)
-}
-
-/** The first millisecond in `(from, to]` that has the offset of `to`; there is one change between them. */
-function offsetChange(zone: IANAZone, from: number, to: number): number {
-  const offset = zone.offset(to)
-  let old = from
-  let changed = to
-  while (changed - old > 1) {
-    const middle = Math.floor((old + changed) / 2)
-    if (zone.offset(middle) === offset) changed = middle
-    else old = middle
-  }
-  return changed
 }
 
 /**

@@ -13,7 +13,8 @@ import {
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
 import type { Condition, Scope } from './filter.ts'
-import { PPM_PER_WHOLE, parseMoney } from './units.ts'
+import type { Schedule } from './schedule.ts'
+import { PPM_PER_WHOLE, parseMoney, type WallMs } from './units.ts'
 import { TRACKING_FIELDS, type Vertical } from './verticals.ts'
 import { isZone } from './zones.ts'
 
@@ -34,6 +35,9 @@ export interface Made {
   readonly campaignFilters: Map<string, Condition>
   /** By source, by campaign. */
   readonly sourceFilters: Map<string, ReadonlyMap<string, Condition>>
+  /** By path: `buyers.acme`, `contracts.acme-solar`. */
+  readonly schedules: Map<string, Schedule>
+  readonly pausedUntil: Map<string, WallMs>
 }
 
 export const newMade = (): Made => ({
@@ -42,6 +46,8 @@ export const newMade = (): Made => ({
   filters: new Map(),
   campaignFilters: new Map(),
   sourceFilters: new Map(),
+  schedules: new Map(),
+  pausedUntil: new Map(),
 })
 
 /** One check of one file. Where `broken(path)` is true the shape was at fault already, and silence is right. */

@@ -132,12 +132,35 @@ const CampaignShape = object({
   caps: opt(Caps),
 })
 
+const Schedule = object({
+  zone: opt(text('an IANA time zone, such as America/Chicago')),
+  hours: opt(
+    Type.Record(
+      Type.String(),
+      list(text('a span of hours, such as "9:00-17:00"', 11), 'a list of spans of hours', 24),
+      {
+        maxProperties: 7,
+        expects: 'a group of days with their hours, such as {mon-fri: ["9:00-17:00"]}',
+      },
+    ),
+  ),
+  closed: opt(list(text('a date, such as 2026-12-25', 10), 'a list of dates', 400)),
+  from: opt(text('a date, such as 2026-03-01', 10)),
+  to: opt(text('a date, such as 2026-12-31', 10)),
+})
+const Pause = object({
+  until: text('the moment at which it resumes, such as 2026-03-05T09:00', 30),
+  reason: opt(text('why')),
+})
+
 const BuyerShape = object({
   name: opt(text('a name')),
   zone: text('an IANA time zone, such as America/Chicago'),
   group: opt(id('a group')),
   legal_entity: opt(text('the name of a legal entity')),
   filter: opt(Type.Unknown()),
+  schedule: opt(Schedule),
+  pause: opt(Pause),
   caps: opt(Caps),
 })
 
@@ -153,6 +176,8 @@ const ContractShape = object({
   floor: opt(money()),
   filter: opt(Type.Unknown()),
   sources: opt(list(id('a source'), 'a list of source ids')),
+  schedule: opt(Schedule),
+  pause: opt(Pause),
   caps: opt(Caps),
   post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
   server_error: opt(word('in_doubt', 'rejected')),
@@ -179,6 +204,8 @@ export type CampaignFile = Static<typeof CampaignShape>
 export type FieldFile = Static<typeof FieldShape>
 export type BuyerFile = Static<typeof BuyerShape>
 export type ContractFile = Static<typeof ContractShape>
+export type ScheduleFile = Static<typeof Schedule>
+export type PauseFile = Static<typeof Pause>
 export type CapsFile = Static<typeof Caps>
 export type PayoutFile = Static<typeof Payout>
 

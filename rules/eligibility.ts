@@ -1,12 +1,15 @@
 /** Which contracts may take part in a lead's auction, and why the others may not. */
 import type { Opening } from './auction.ts'
-import { add, allOf, type Bits, dropRow, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
+import { add, allOf, type Bits, drop, dropRow, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
 import { ConditionIndex } from './eligibility/conditions.ts'
+import { HoursIndex } from './eligibility/hours.ts'
 import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
 import { type Reason, reason } from './reason.ts'
+import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
+import type { WallMs } from './units.ts'
 import type { Buyer, Campaign, Contract, Source } from './version.ts'
 
 /** What may be known beforehand to save pings; the hold decides. */
@@ -21,13 +24,15 @@ export interface EligibilityHints {
  * Sorts the campaign's seats for one lead, in seat order. Where the campaign's or the source's own filter turns the lead
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
- * before the contract's), `no_consent` (the consumer named sellers and not this one), `doubts`, `cap_<window>`. A test
- * lead is for test deliveries alone: no contract has one, so all are `inactive` for it.
+ * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, `doubts`,
+ * `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test deliveries alone: no contract has one, so all
+ * are `inactive` for it.
  */
 export function openingOf(
   campaign: Campaign,
   lead: Lead,
   source: Source,
+  at: WallMs,
   hints: EligibilityHints,
   test = false,
 ): Omit<Opening, 'dice'> {
@@ -36,7 +41,7 @@ export function openingOf(
   const barred = barredBy(campaign, lead, source)
   if (barred !== null) return { eligible: [], ...sortOut([[barred, allOf(seats)]], seats) }
   const index = indexOf(campaign)
-  const { alive, excluded } = index.sift(lead, source.id)
+  const { alive, excluded } = index.sift(lead, source.id, at)
   const eligible = rowsOf(alive)
   index.dropLimited(eligible, excluded, hints)
   return { eligible, ...sortOut(excluded, seats) }
@@ -92,6 +97,7 @@ class CampaignIndex {
   readonly #contracts: readonly Contract[]
   readonly #ids: readonly string[]
   readonly #conditions: ConditionIndex
+  readonly #hours: HoursIndex
   readonly #reasons: readonly Reason[]
   readonly #sellers: ReadonlyMap<string, readonly number[]>
   /** By source, as far as a contract names it: all other sources are alike. */
@@ -103,6 +109,7 @@ class CampaignIndex {
     this.#contracts = contracts
     this.#ids = contracts.map(({ id }) => id)
     this.#conditions = new ConditionIndex(contracts.map(({ filter }) => filter))
+    this.#hours = new HoursIndex(contracts)
     this.#reasons = this.#conditions.fields.map((field) => reasonOf('filter', field))
     this.#sellers = Map.groupBy(
       contracts.map((_, seat) => seat),
@@ -112,8 +119,8 @@ class CampaignIndex {
     this.#alive = new Int32Array(wordsFor(contracts.length))
   }
 
-  /** Seats that nothing of the lead keeps out, and all others by reason. The answer's bits are gone with the next lead. */
-  sift(lead: Lead, source: string): Start {
+  /** Seats that neither the lead nor the clock keeps out, and all others by reason. The answer's bits are gone with the next lead. */
+  sift(lead: Lead, source: string, at: WallMs): Start {
     const start = this.#startOf(source)
     const alive = this.#alive
     alive.set(start.alive)
@@ -124,6 +131,9 @@ class CampaignIndex {
     })
     const named = lead.values.get('consented_sellers')
     if (named !== undefined) excluded.set('no_consent', this.#dropUnnamed(alive, named))
+    this.#hours.look(at)
+    excluded.set('paused', dropAll(alive, this.#hours.paused))
+    excluded.set('closed', dropAll(alive, this.#hours.closed))
     return { alive, excluded }
   }
 
@@ -168,6 +178,12 @@ class CampaignIndex {
   }
 }
 
+function dropAll(alive: Bits, failing: Bits): Bits {
+  const fell = new Int32Array(alive.length)
+  drop(alive, failing, fell)
+  return fell
+}
+
 const INDEXES = new WeakMap<Campaign, CampaignIndex>()
 
 function indexOf(campaign: Campaign): CampaignIndex {
@@ -207,6 +223,7 @@ export function openingByLoop(
   campaign: Campaign,
   lead: Lead,
   source: Source,
+  at: WallMs,
 ): { readonly eligible: readonly number[]; readonly excluded: ReadonlyMap<Reason, readonly number[]> } {
   const eligible: number[] = []
   const excluded = new Map<Reason, number[]>()
@@ -214,7 +231,7 @@ export function openingByLoop(
   const named = lead.values.get('consented_sellers')
   const sellers = named === undefined ? null : sellersOf(named)
   for (const contract of campaign.contracts) {
-    const why = barred ?? exclusionOf(contract, lead, source.id, sellers)
+    const why = barred ?? exclusionOf(contract, lead, source.id, sellers, at)
     const seats = why === null ? eligible : excluded.get(why)
     if (seats !== undefined) seats.push(contract.seat)
     else excluded.set(why!, [contract.seat])
@@ -223,14 +240,17 @@ export function openingByLoop(
 }
 
 function exclusionOf(
-  { active, sources, filter, buyer }: Contract,
+  { active, sources, filter, buyer, schedules, pausedUntil }: Contract,
   lead: Lead,
   source: string,
   sellers: ReadonlySet<string> | null,
+  at: WallMs,
 ): Reason | null {
   if (!active) return 'inactive'
   if (sources !== null && !sources.has(source)) return 'source_not_allowed'
   const fell = filter === null ? null : filter.fallsOn(lead, source)
   if (fell !== null) return reasonOf('filter', fell)
-  return sellers !== null && !sellers.has(sellerNameOf(buyer)) ? 'no_consent' : null
+  if (sellers !== null && !sellers.has(sellerNameOf(buyer))) return 'no_consent'
+  if (at < pausedUntil) return 'paused'
+  return schedules.every((schedule) => scheduleAt(schedule, at).open) ? null : 'closed'
 }

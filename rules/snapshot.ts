@@ -13,8 +13,7 @@ import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
 import { buildDelivery } from './delivery.ts'
 import { prepareEligibility } from './eligibility.ts'
-import type { Condition } from './filter.ts'
-import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
+import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
   ApiKey,
   Buyer,
@@ -36,7 +35,7 @@ export function buildSnapshot(file: ConfigFile, made: Made, version: number, can
   for (const id of idsOf(file.contracts)) {
     const { campaign } = file.contracts[id]!
     const seats = contracts.get(campaign) ?? []
-    seats.push(buildContract(id, file, seats.length, buyers, made.filters.get(id) ?? null))
+    seats.push(buildContract(id, file, seats.length, buyers, made))
     contracts.set(campaign, seats)
   }
   const sources = mapOf(file.sources, (id, source) => buildSource(id, source, file, made))
@@ -144,12 +143,13 @@ function buildContract(
   file: ConfigFile,
   seat: number,
   buyers: ReadonlyMap<string, Buyer>,
-  filter: Condition | null,
+  made: Made,
 ): Contract {
   const contract = file.contracts[id]!
   const buyer = buyers.get(contract.buyer)!
   const tier = tierOf(file, contract)
   const price = priceFrom(contract)
+  const paths = [`buyers.${buyer.id}`, `contracts.${id}`]
   return {
     id,
     seat,
@@ -161,8 +161,10 @@ function buildContract(
     priceFrom: price,
     pinged: isPinged(contract),
     floor: money(contract.floor ?? DEFAULTS.floor),
-    filter,
+    filter: made.filters.get(id) ?? null,
     sources: contract.sources ? new Set(contract.sources) : null,
+    schedules: paths.flatMap((path) => made.schedules.get(path) ?? []),
+    pausedUntil: wallMs(Math.max(...paths.map((path) => made.pausedUntil.get(path) ?? 0))),
     caps: capRules('contract', id, buyer.zone, contract.caps),
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',

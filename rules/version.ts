@@ -8,8 +8,10 @@ import type { Delivery } from './delivery.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
+import type { Schedule } from './schedule.ts'
+import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
-import type { Micros, Ms, Ppm } from './units.ts'
+import type { Micros, Ms, Ppm, WallMs } from './units.ts'
 import { VERTICALS, type Vertical } from './verticals.ts'
 
 export type Strategy = 'auction' | 'waterfall'
@@ -95,6 +97,10 @@ export interface Contract {
   readonly filter: Condition | null
   /** Source ids it buys from; null: all. */
   readonly sources: ReadonlySet<string> | null
+  /** The buyer's and its own: it buys while all of them are open. */
+  readonly schedules: readonly Schedule[]
+  /** It or its buyer is paused until then; 0: neither is. */
+  readonly pausedUntil: WallMs
   readonly caps: readonly CapRule[]
   readonly postMs: Ms
   /** What a 5xx after a whole reply means: in doubt (default) or, where the contract declares it, a rejection. */
@@ -181,6 +187,7 @@ export function compileVersion(config: unknown, version: number): Compiled {
   checkHouse(check)
   checkContracts(check)
   checkFilters(check)
+  checkSchedules(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
   const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }

@@ -73,6 +73,8 @@ export function contractAt(
     floor: micros(0),
     filter: null,
     sources: null,
+    schedules: [],
+    pausedUntil: wallMs(0),
     caps: [],
     postMs: ms(5_000),
     serverError: 'in_doubt',

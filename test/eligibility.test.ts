@@ -7,14 +7,20 @@ import { EXAMPLE_NOW } from '../rules/fields.ts'
 import { type Condition, compileCondition, scopeOf } from '../rules/filter.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
 import { reasonName } from '../rules/reason.ts'
+import type { Schedule } from '../rules/schedule.ts'
 import { excludedSeats } from '../rules/seats.ts'
 import { newAuction, outcomes, step } from '../rules/step.ts'
+import { wallMs } from '../rules/units.ts'
 import type { Campaign, Contract, Source } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
+import { randomSchedule } from './world/calendars.ts'
 import { CONDITIONED, pick, randomCondition, randomFrom, randomLead, SOURCES, whole } from './world/conditions.ts'
 
 const SOLAR = VERTICALS.get('solar')!
 const SOURCE = { id: 'web', filters: new Map() } as unknown as Source
+/** Monday noon in Chicago. */
+const NOW = wallMs(Date.UTC(2026, 2, 2, 18))
+const HOUR_MS = 3_600_000
 const OPEN: EligibilityHints = { exhausted: () => null, doubts: () => false }
 
 interface Terms {
@@ -22,6 +28,8 @@ interface Terms {
   readonly sources?: readonly string[]
   readonly filter?: object
   readonly legalEntity?: string
+  readonly schedules?: readonly Schedule[]
+  readonly pausedUntil?: number
 }
 
 function contractOf(terms: Terms, seat: number): Contract {
@@ -34,6 +42,8 @@ function contractOf(terms: Terms, seat: number): Contract {
     active,
     sources: sources ? new Set(sources) : null,
     filter: terms.filter ? compiled.condition : null,
+    schedules: terms.schedules ?? [],
+    pausedUntil: wallMs(terms.pausedUntil ?? 0),
     buyer: { id: `b${seat}`, legalEntity },
   } as Contract
 }
@@ -48,7 +58,7 @@ function leadOf(raw: Record<string, unknown> = {}): Lead {
 
 test('seats without a reason against them are eligible, in seat order', () => {
   const campaign = campaignOf([{}, { sources: ['web'] }, { filter: { state: ['TX', 'CA'] } }])
-  expect(openingOf(campaign, leadOf(), SOURCE, OPEN)).toEqual({ eligible: [0, 1, 2], excluded: {} })
+  expect(openingOf(campaign, leadOf(), SOURCE, NOW, OPEN)).toEqual({ eligible: [0, 1, 2], excluded: {} })
 })
 
 test('every other seat has its reason', () => {
@@ -64,7 +74,7 @@ test('every other seat has its reason', () => {
     { active: false },
   ])
   const hints = { exhausted: (id: string) => (id === 'c6' ? 'day' : null), doubts: (id: string) => id === 'c5' }
-  expect(openingOf(campaign, leadOf(), SOURCE, hints)).toEqual({
+  expect(openingOf(campaign, leadOf(), SOURCE, NOW, hints)).toEqual({
     eligible: [7],
     excluded: {
       inactive: [0, 8],
@@ -80,7 +90,7 @@ test('every other seat has its reason', () => {
 test('the first reason is the one: what the contract is, then where the lead comes from, then the lead, then the caps', () => {
   const full: EligibilityHints = { exhausted: () => 'day', doubts: () => true }
   const reasonOf = (terms: Terms, raw = {}) =>
-    Object.keys(openingOf(campaignOf([terms]), leadOf(raw), SOURCE, full).excluded)
+    Object.keys(openingOf(campaignOf([terms]), leadOf(raw), SOURCE, NOW, full).excluded)
   const everything = { active: false, sources: ['other'], filter: { state: 'CA' } }
   const named = { consented_sellers: 'Bolt LLC' }
   expect(reasonOf(everything, named)).toEqual(['inactive'])
@@ -98,12 +108,12 @@ test('where the consumer named sellers, only they may buy, whatever the spelling
     { legalEntity: 'Acme' },
     { legalEntity: '' },
   ])
-  const opened = openingOf(campaign, leadOf({ consented_sellers: 'Bolt Inc.; acme  solar, llc' }), SOURCE, OPEN)
+  const opened = openingOf(campaign, leadOf({ consented_sellers: 'Bolt Inc.; acme  solar, llc' }), SOURCE, NOW, OPEN)
   expect(opened).toEqual({ eligible: [0, 1], excluded: { no_consent: [2, 3, 4] } })
 })
 
 test('a test lead reaches no real buyer', () => {
-  const { eligible, excluded } = openingOf(campaignOf([{}]), leadOf(), SOURCE, OPEN, true)
+  const { eligible, excluded } = openingOf(campaignOf([{}]), leadOf(), SOURCE, NOW, OPEN, true)
   expect({ eligible, excluded }).toEqual({ eligible: [], excluded: { inactive: [0] } })
 })
 
@@ -121,7 +131,7 @@ test('whatever the contracts, every seat stands in exactly one place, under a li
         exhausted: (id: string) => ((id.length * 7 + salt) % 3 === 0 ? 'month' : null),
         doubts: (id: string) => (id.charCodeAt(1) + salt) % 5 === 0,
       }
-      const opened = openingOf(campaignOf(contracts), lead, SOURCE, hints)
+      const opened = openingOf(campaignOf(contracts), lead, SOURCE, NOW, hints)
       const excluded = excludedSeats(opened, contracts.length)
       const seats = [opened.eligible, ...excluded.values()].flat().sort((a, b) => a - b)
       expect(seats).toEqual(contracts.map((_, seat) => seat))
@@ -143,18 +153,20 @@ describe('the filter of the campaign, or of the source there', () => {
 
   test('turns a lead away as a whole', () => {
     const strict = { ...campaign, filter: conditionOf({ state: 'CA' }) }
-    expect(openingOf(strict, leadOf(), SOURCE, OPEN)).toEqual({
+    expect(openingOf(strict, leadOf(), SOURCE, NOW, OPEN)).toEqual({
       eligible: [],
       excluded: { campaign_filter_state: [0, 1] },
     })
     const source = { ...SOURCE, filters: new Map([['solar', conditionOf({ sub1: { not: 'bad' } })]]) }
-    expect(openingOf(campaign, leadOf({ sub1: 'bad' }), source, OPEN).excluded).toEqual({ source_filter_sub1: [0, 1] })
-    expect(openingOf(campaign, leadOf({ sub1: 'good' }), source, OPEN).eligible).toEqual([0])
+    expect(openingOf(campaign, leadOf({ sub1: 'bad' }), source, NOW, OPEN).excluded).toEqual({
+      source_filter_sub1: [0, 1],
+    })
+    expect(openingOf(campaign, leadOf({ sub1: 'good' }), source, NOW, OPEN).eligible).toEqual([0])
   })
 
   test('of a source counts in its campaign only', () => {
     const source = { ...SOURCE, filters: new Map([['other', conditionOf({ state: 'CA' })]]) }
-    expect(openingOf(campaign, leadOf(), source, OPEN).eligible).toEqual([0])
+    expect(openingOf(campaign, leadOf(), source, NOW, OPEN).eligible).toEqual([0])
   })
 })
 
@@ -166,10 +178,10 @@ test('10,000 seats are a few kilobytes of a trace, and come out of it as they we
     ownership: pick(random, ['own', 'rent']),
   }))
   const campaign = campaignOf(filters.map((filter) => ({ filter, active: random() < 0.9 })))
-  const opened = openingOf(campaign, leadOf(), SOURCE, OPEN)
+  const opened = openingOf(campaign, leadOf(), SOURCE, NOW, OPEN)
   const stored = JSON.stringify(opened)
   expect(stored.length - JSON.stringify(opened.eligible).length).toBeLessThan(5200)
-  const loop = openingByLoop(campaign, leadOf(), SOURCE)
+  const loop = openingByLoop(campaign, leadOf(), SOURCE, NOW)
   const read = JSON.parse(stored) as typeof opened
   expect(Object.fromEntries(excludedSeats(read, 10_000))).toEqual(Object.fromEntries(loop.excluded))
   expect(read.eligible).toEqual(loop.eligible)
@@ -179,7 +191,7 @@ test('a lead that nobody may buy ends with an outcome for each of its seats', ()
   const contracts = Array.from({ length: 90 }, (_, seat) =>
     seat % 3 === 0 ? { active: false } : { filter: { state: 'CA' } },
   )
-  const opened = openingOf(campaignOf(contracts), leadOf(), SOURCE, OPEN)
+  const opened = openingOf(campaignOf(contracts), leadOf(), SOURCE, NOW, OPEN)
   expect(opened.excluded).toEqual({ inactive: contracts.flatMap((_, seat) => (seat % 3 === 0 ? seat : [])) })
   expect(opened.crowd?.reasons).toEqual(['filter_state'])
   const terms = { tiers: [], seats: contracts.map((_, seat) => ({ contract: `c${seat}` })) } as unknown as AuctionTerms
@@ -209,6 +221,8 @@ test('the index says of every seat what asking contract by contract says', { tim
     }
   }
   for (let n = 0; n < CAMPAIGNS; n++) {
+    const schedules = Array.from({ length: whole(random, 1, 20) }, () => randomSchedule(random))
+    let at = NOW + whole(random, 0, 400 * 24 * HOUR_MS)
     const contracts = Array.from({ length: whole(random, 1, pick(random, [8, 40, 150])) }, (_, seat) => ({
       id: `c${seat}`,
       seat,
@@ -216,13 +230,17 @@ test('the index says of every seat what asking contract by contract says', { tim
       sources: random() < 0.3 ? new Set([pick(random, SOURCES), pick(random, SOURCES)]) : null,
       filter: random() < 0.95 ? condition() : null,
       buyer: { id: `b${seat}`, legalEntity: pick(random, ['Acme LLC', 'Bolt', 'Zeta']) },
+      schedules: random() < 0.5 ? [pick(random, schedules), pick(random, schedules)].slice(whole(random, 0, 1)) : [],
+      pausedUntil: random() < 0.1 ? wallMs(NOW + whole(random, 0, 20 * HOUR_MS)) : wallMs(0),
     }))
     const campaign = { id: 'auto', contracts, filter: null } as unknown as Campaign
     for (let lead = 0; lead < LEADS_EACH; lead++) {
       const source = { ...SOURCE, id: pick(random, SOURCES) }
       const one = randomLead(random)
-      const opened = openingOf(campaign, one, source, OPEN)
-      const loop = openingByLoop(campaign, one, source)
+      // Now and then a clock that was ahead is set back.
+      at += random() < 0.05 ? -HOUR_MS : whole(random, 0, pick(random, [60_000, HOUR_MS, 20 * HOUR_MS]))
+      const opened = openingOf(campaign, one, source, wallMs(at), OPEN)
+      const loop = openingByLoop(campaign, one, source, wallMs(at))
       const indexed = {
         eligible: opened.eligible,
         excluded: Object.fromEntries(excludedSeats(opened, contracts.length)),

@@ -4,6 +4,7 @@ import { openingOf } from '../rules/eligibility.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
 import { parseLead } from '../rules/lead.ts'
 import { excludedSeats } from '../rules/seats.ts'
+import { wallMs } from '../rules/units.ts'
 import { compileVersion } from '../rules/version.ts'
 
 const NO_HINTS = { exhausted: () => null, doubts: () => false }
@@ -47,7 +48,7 @@ function whyOut(filters: Filters, raw: Record<string, unknown> = {}): (string | 
   const place = { state: 'TX', zip: '78701', ownership: 'own' }
   const parsed = parseLead(campaign.vertical, { ...person, ...place, ...raw }, EXAMPLE_NOW)
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.issues))
-  const opened = openingOf(campaign, parsed.lead, snapshot.sources.get('mill')!, NO_HINTS)
+  const opened = openingOf(campaign, parsed.lead, snapshot.sources.get('mill')!, wallMs(EXAMPLE_NOW), NO_HINTS)
   const reasons = [...excludedSeats(opened, 2)]
   return [0, 1].map((seat) => reasons.find(([, seats]) => seats.includes(seat))?.[0] ?? null)
 }

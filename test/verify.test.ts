@@ -174,7 +174,12 @@ class Play {
     const settling: Promise<unknown>[] = []
     await this.#ledger.received(row)
     const ports = this.#ports(settling)
-    const live = conduct(ports, facts, openingOf(facts.campaign, lead, facts.source, ports.hints), recovered)
+    const live = conduct(
+      ports,
+      facts,
+      openingOf(facts.campaign, lead, facts.source, facts.receivedAt, ports.hints),
+      recovered,
+    )
     const answer = await new Promise<{ status: string; payout: number } | null>((told) => live.waiters.push(told))
     this.#acknowledge(row.leadId, answer!.status, answer!.status === 'sold' ? answer!.payout : null)
     await ports.live.empty()

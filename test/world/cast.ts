@@ -31,7 +31,7 @@ export function castStory(story: Story): Cast {
   const { campaign, source } = stage
   const opensAt = wallMs(Date.parse(story.clock))
   const lead = readLead(story, stage, opensAt)
-  const sorted = openingOf(campaign, lead, source, NO_HINTS)
+  const sorted = openingOf(campaign, lead, source, opensAt, NO_HINTS)
   const { eligible } = sorted
   const opening = { ...sorted, dice: eligible.map((_, seat) => story.dice[seat] ?? 0) }
   const caps = capsOf(stage)

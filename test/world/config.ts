@@ -26,10 +26,15 @@ export function compileStory(story: Story, version = 1): Stage {
 }
 
 export function configOf(story: Story): object {
-  const { terms, caps = {} } = story
+  const { terms, caps = {}, buyers: buyersOf = {} } = story
   const buyers = Object.entries(story.contracts).map(([id, contract]) => [
     contract.buyer ?? id,
-    given({ zone: ZONE, group: contract.group, caps: capsFile(caps[`buyer ${contract.buyer ?? id}`]) }),
+    given({
+      zone: ZONE,
+      group: contract.group,
+      caps: capsFile(caps[`buyer ${contract.buyer ?? id}`]),
+      ...buyersOf[contract.buyer ?? id],
+    }),
   ])
   return {
     sources: {
@@ -80,6 +85,8 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     price_from: contract.priceFrom,
     floor: contract.floor,
     filter: contract.filter,
+    schedule: contract.schedule,
+    pause: contract.pause,
     caps: capsFile(contract.caps),
     post_ms: contract.postMs ?? story.terms.postMs,
     server_error: contract.serverError,

@@ -48,6 +48,9 @@ export interface StoryContract {
   readonly inDoubt?: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
   readonly serverError?: 'in_doubt' | 'rejected'
   readonly active?: boolean
+  /** As in the configuration file. */
+  readonly schedule?: object
+  readonly pause?: object
   readonly caps?: StoryCaps
   /** The contract is pinged where this is present. */
   readonly ping?: PingScript
@@ -96,6 +99,8 @@ export interface Story {
   }
   /** In the order of their names: it is the order of the seats. */
   readonly contracts: Readonly<Record<string, StoryContract>>
+  /** More of a buyer than its caps, as in the configuration file; its zone is America/Chicago where none is given. */
+  readonly buyers?: Readonly<Record<string, object>>
   /** Caps of others than contracts: `source`, `campaign`, `buyer acme`. */
   readonly caps?: Readonly<Record<string, StoryCaps>>
   readonly store?: StoryStore
