@@ -5,9 +5,10 @@ import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { placesOf } from '../rules/calendar.ts'
 import type { PostingAnswer } from '../rules/caps.ts'
 import { reasonName } from '../rules/reason.ts'
-import { awaitsPing, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
+import { awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
+import { turnsKey } from '../rules/turns.ts'
 import { ms, type WallMs, wallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Answer, Held, LeadFacts, LiveLead, LiveLeads } from './live.ts'
@@ -116,6 +117,8 @@ function obeyOne(ports: ConductPorts, lead: LiveLead, command: AuctionCommand): 
   switch (command.do) {
     case 'ping':
       return ping(ports, lead, command)
+    case 'turn':
+      return void turn(ports, lead, command)
     case 'hold':
       return void hold(ports, lead, command)
     case 'intent':
@@ -165,6 +168,18 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
       else hear(ports, lead, { on: 'noBid', at, seat, reason: said.reason })
     })
   }
+}
+
+/** A store that is silent or away knows nobody's turn, and the lead does not wait for it. */
+async function turn(ports: ConductPorts, lead: LiveLead, command: Command<'turn'>): Promise<void> {
+  const { tier, seats, copies, deadlineAt } = command
+  const tell = (turns: readonly number[]) => {
+    if (awaitsTurn(lead.state, tier))
+      hear(ports, lead, { on: 'turn', at: now(ports, lead), tier, seats: turns.map((place) => seats[place]!) })
+  }
+  after(ports, lead, deadlineAt - now(ports, lead), () => tell([]))
+  const candidates = seats.map((seat) => lead.terms.seats[lead.opening.eligible[seat]!]!)
+  tell(await hotAnswer(() => ports.hot.turn(turnsKey(lead.campaign, tier), candidates, copies), []))
 }
 
 async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'>): Promise<void> {

@@ -10,6 +10,7 @@ export interface SeatTerms {
   readonly group: string
   readonly tier: number
   readonly priority: number
+  readonly weight: number
   readonly price: Micros | null
   readonly pinged: boolean
   readonly floor: Micros
@@ -37,7 +38,7 @@ export interface Crowd {
   readonly seats: string
 }
 
-/** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`; the highest wins a tie. */
+/** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`, from 0 to 65535; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
   readonly eligible: readonly number[]
@@ -64,6 +65,8 @@ export type AuctionEvent =
   /** The lead was taken over from an engine that died; this auction is a new term. */
   | { readonly on: 'recovered'; readonly at: number }
   | { readonly on: 'deadline'; readonly at: number; readonly tier: number }
+  /** Whose turn it is in a round-robin tier, best first; nobody's where the hot store did not say in time. */
+  | { readonly on: 'turn'; readonly at: number; readonly tier: number; readonly seats: readonly number[] }
   | { readonly on: 'answerBy'; readonly at: number }
   | { readonly on: 'held'; readonly at: number; readonly seat: number }
   | { readonly on: 'full'; readonly at: number; readonly seat: number; readonly window: string }
@@ -106,6 +109,14 @@ export interface PostResult {
 export type AuctionCommand =
   /** Ping all of these at once; `deadlineAt` closes the tier (or, in a waterfall, this one seat). */
   | { readonly do: 'ping'; readonly tier: number; readonly seats: readonly number[]; readonly deadlineAt: number }
+  /** Ask whose turn it is among these seats, for so many copies; after `deadlineAt` the tier does without. A `turn` event must follow. */
+  | {
+      readonly do: 'turn'
+      readonly tier: number
+      readonly seats: readonly number[]
+      readonly copies: number
+      readonly deadlineAt: number
+    }
   | { readonly do: 'hold'; readonly seat: number; readonly attempt: number; readonly price: Micros }
   /** INTENT and `posting` together; `results` are earlier posts' ends, written first in the same transaction. */
   | {

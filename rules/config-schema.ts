@@ -22,6 +22,8 @@ export const TIER_MAX_MS = 25_000
 export const TOTAL_MAX_MS = 180_000
 /** A later answer would find the connection of most sources closed. */
 export const ANSWER_MAX_MS = 90_000
+/** So small that ten thousand weights add up to a number that a draw multiplies exactly. */
+const MAX_WEIGHT = 10_000
 
 const MAX_COUNT = 1_000_000_000
 const count = () => opt(whole(0, MAX_COUNT, 'a number of leads'))
@@ -78,7 +80,7 @@ const SourceShape = object({
 
 const TierShape = object({
   tier: id('the name of the tier'),
-  strategy: word('auction', 'waterfall'),
+  strategy: word('auction', 'waterfall', 'weighted', 'round_robin'),
   copies: opt(whole(1, 20, 'copies')),
   ping_ms: opt(whole(10, TIER_MAX_MS, 'milliseconds')),
 })
@@ -170,6 +172,7 @@ const ContractShape = object({
   tier: opt(id('the name of a tier')),
   status: opt(word('active', 'paused', 'test')),
   priority: opt(whole(1, 1_000_000, 'a priority')),
+  weight: opt(whole(1, MAX_WEIGHT, 'a weight')),
   price: opt(money()),
   price_from: opt(word('contract', 'reply')),
   pinged: opt(flag()),

@@ -80,6 +80,31 @@ function checkTier(check: Check, path: string, contract: Draft<ContractFile>, ca
   if (contract.tier === undefined && tiers.length > 1 && !check.broken(`${path}.tier`)) {
     check.fault(`${path}.tier`, `is missing: the plan has several tiers, so name one of ${tiers.join(', ')}.`)
   }
+  checkPlace(
+    check,
+    path,
+    contract,
+    campaign.plan.find((tier) => tier?.tier === tierOf(check.draft, contract))?.strategy,
+  )
+}
+
+/** A weight or a priority where the tier's strategy does not ask for it. */
+function checkPlace(
+  check: Check,
+  path: string,
+  { weight, priority }: Draft<ContractFile>,
+  strategy: string | undefined,
+): void {
+  const drawn = strategy === 'weighted' || strategy === 'round_robin'
+  if (weight !== undefined && strategy !== undefined && !drawn) {
+    check.warn(
+      `${path}.weight`,
+      `counts in weighted and round_robin tiers only, and this one is ${strategy}: remove it.`,
+    )
+  }
+  if (priority !== undefined && drawn) {
+    check.warn(`${path}.priority`, `counts for nothing in a ${strategy} tier: give a weight instead.`)
+  }
 }
 
 function checkPrice(check: Check, path: string, contract: Draft<ContractFile>): void {

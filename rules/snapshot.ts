@@ -157,6 +157,7 @@ function buildContract(
     active: contract.status === 'active',
     tier: file.campaigns[contract.campaign]!.plan.findIndex((one) => one.tier === tier),
     priority: contract.priority ?? 1,
+    weight: contract.weight ?? 1,
     price: price === 'contract' ? money(contract.price!) : null,
     priceFrom: price,
     pinged: isPinged(contract),

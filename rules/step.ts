@@ -2,8 +2,9 @@
  * The auction's machine: `step(state, event) -> commands`.
  *
  * A lead's tiers open one after the other. An auction tier is `pinging` until every seat has answered or its deadline
- * has come, then it sells down its ranking; a waterfall sells down its order at once, pinging a seat first where its
- * contract says so. Selling takes a seat through `holding` (a place in every cap), `intending` (INTENT and posting) and
+ * has come, then it sells down its ranking. The other tiers sell down a line at once, pinging a seat first where its
+ * contract says so: a waterfall's is in order of priority, a weighted one is drawn by the dice; a round-robin tier asks
+ * whose turn it is, puts them in front of a drawn line, and does without where nobody says in time. Selling takes a seat through `holding` (a place in every cap), `intending` (INTENT and posting) and
  * `posting`, up to `copies` seats at a time. A rejection frees the copy for the next seat; a sale or a doubt uses it up,
  * and after either no later tier opens. When nothing is under way and nobody is left, the lead is decided: its result is
  * recorded, and once that is durable the source is answered, sold places are committed, and the lead settles.
@@ -26,13 +27,17 @@ import type {
 import { effectiveFloor, payoutOf } from './money.ts'
 import { type Reason, reason } from './reason.ts'
 import { excludedSeats } from './seats.ts'
-import { byBid, byTurn, type Ranked, whyBehind } from './strategy.ts'
+import { byBid, byPriority, drawByWeight, type Ranked, whyBehind } from './strategy.ts'
 import { type Micros, micros } from './units.ts'
 
 /** A post must leave this soon after its INTENT was asked for: well under the age at which a silent engine is fenced. */
 export const POST_BY_MS = 4_000
 /** How often a seat is held anew because the hot store was rebuilt under it. */
 const MAX_ATTEMPTS = 3
+/** A hot store that has not said whose turn it is by then is done without. */
+export const TURN_MS = 250
+/** Of a round-robin tier with more seats those drawn first are asked about: the hot store looks at each. */
+const MOST_TURNS = 200
 
 type Phase = 'waiting' | 'pinged' | 'bid' | 'holding' | 'intending' | 'posting' | 'ended'
 
@@ -41,6 +46,8 @@ interface SeatState extends Ranked {
   readonly seat: number
   phase: Phase
   value: Micros
+  /** Place in the line of its tier, where that is no auction. */
+  turn: number
   deadlineAt: number
   postBy: number
   buyerReference: string | null
@@ -58,7 +65,9 @@ export interface AuctionState {
   /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
   queue: SeatState[]
   outstandingPings: number
-  /** Seats being pinged by a waterfall, held, intended or posted. */
+  /** True while it is asked whose turn it is in the open tier. */
+  asksTurn: boolean
+  /** Seats being pinged one by one, held, intended or posted. */
   underWay: number
   copiesUsed: boolean[]
   accepted: SeatState[]
@@ -86,6 +95,7 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     tier: -1,
     queue: [],
     outstandingPings: 0,
+    asksTurn: false,
     underWay: 0,
     copiesUsed: [],
     accepted: [],
@@ -116,6 +126,9 @@ export function step(state: AuctionState, event: AuctionEvent): readonly Auction
     case 'deadline':
       deadline(state, event.at, out)
       break
+    case 'turn':
+      turnTold(state, event, out)
+      break
     case 'late':
     case 'recovered':
       break
@@ -141,6 +154,11 @@ export function pingCounts(state: AuctionState, seat: number, at: number): boole
   return awaitsPing(state, seat) && at < state.seats[seat]!.deadlineAt
 }
 
+/** True while the tier waits to hear whose turn it is. */
+export function awaitsTurn(state: AuctionState, tier: number): boolean {
+  return state.asksTurn && state.tier === tier
+}
+
 /** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
 export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
   const all = new Map<string, Outcome>()
@@ -164,6 +182,7 @@ function open(state: AuctionState, opening: Opening): void {
       seat,
       phase: 'waiting',
       value: terms.price ?? micros(0),
+      turn: 0,
       priority: terms.priority,
       die: opening.dice[seat] ?? 0,
       order: seatNumber,
@@ -184,9 +203,9 @@ function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): v
     const members = state.seats.filter((seat) => seat.terms.tier === state.tier)
     if (members.length === 0) continue
     state.copiesUsed = new Array(state.terms.tiers[state.tier]!.copies).fill(false)
-    if (state.terms.tiers[state.tier]!.strategy === 'waterfall') state.queue = members.sort(byTurn)
-    else openAuction(state, members, at, out)
-    if (state.outstandingPings > 0) return
+    if (isAuction(state)) openAuction(state, members, at, out)
+    else openLine(state, members, at, out)
+    if (state.outstandingPings > 0 || state.asksTurn) return
     sell(state, at, out)
     if (state.underWay > 0 || state.accepted.length + state.doubted.length > 0) return
   }
@@ -215,6 +234,39 @@ function openAuction(state: AuctionState, members: SeatState[], at: number, out:
   else state.queue.sort(byBid)
 }
 
+function openLine(state: AuctionState, members: SeatState[], at: number, out: AuctionCommand[]): void {
+  const { strategy, copies } = state.terms.tiers[state.tier]!
+  const byWeight = (): SeatState[] => {
+    const [weights, dice] = [members.map((seat) => seat.terms.weight), members.map((seat) => seat.die)]
+    return drawByWeight(weights, dice).map((place) => members[place]!)
+  }
+  lineUp(state, strategy === 'waterfall' ? members.toSorted(byPriority) : byWeight())
+  const mayBuy = state.queue.filter((seat) => seat.terms.pinged || reachesFloor(state, seat)).slice(0, MOST_TURNS)
+  if (strategy !== 'round_robin' || mayBuy.length < 2) return
+  state.asksTurn = true
+  const seats = mayBuy.map(({ seat }) => seat).sort((a, b) => a - b)
+  out.push({ do: 'turn', tier: state.tier, seats, copies, deadlineAt: at + TURN_MS })
+}
+
+function lineUp(state: AuctionState, line: SeatState[]): void {
+  line.forEach((seat, turn) => {
+    seat.turn = turn
+  })
+  state.queue = line
+}
+
+/** Whoever has the turn comes first; who buys where it does not is drawn, so that nobody gains by a neighbour's refusals. */
+function turnTold(state: AuctionState, event: Extract<AuctionEvent, { on: 'turn' }>, out: AuctionCommand[]): void {
+  if (!awaitsTurn(state, event.tier)) return
+  state.asksTurn = false
+  const first = event.seats.map((seat) => state.seats[seat]!)
+  lineUp(state, [...first, ...state.queue.filter((seat) => !first.includes(seat))])
+  moveOn(state, event.at, out)
+}
+
+const reachesFloor = (state: AuctionState, seat: SeatState): boolean =>
+  seat.value >= effectiveFloor(state.terms, seat.terms.floor)
+
 /** A ping gets the tier's time, or what is left of the lead's when the quickest post is set aside. */
 function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: number): number {
   let quickestPost = Number.POSITIVE_INFINITY
@@ -224,11 +276,11 @@ function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: numb
 
 function enterBid(state: AuctionState, seat: SeatState, price: Micros): void {
   seat.value = price
-  if (price < effectiveFloor(state.terms, seat.terms.floor)) end(seat, 'lost', 'below_floor')
+  if (!reachesFloor(state, seat)) end(seat, 'lost', 'below_floor')
   else {
     seat.phase = 'bid'
-    if (isWaterfall(state)) state.queue.unshift(seat)
-    else state.queue.push(seat)
+    if (isAuction(state)) state.queue.push(seat)
+    else state.queue.unshift(seat)
   }
 }
 
@@ -242,7 +294,7 @@ function pingAnswered(
   if (event.on === 'bid') seat.buyerReference = event.buyerReference
   if (event.on === 'noBid') end(seat, 'lost', event.reason)
   else enterBid(state, seat, event.price)
-  if (isWaterfall(state)) {
+  if (!isAuction(state)) {
     stopSelling(state, seat)
     moveOn(state, event.at, out)
   } else if (--state.outstandingPings === 0) closePings(state, event.at, out)
@@ -253,15 +305,13 @@ function deadline(state: AuctionState, at: number, out: AuctionCommand[]): void 
   for (const seat of state.seats) {
     if (seat.phase !== 'pinged' || seat.deadlineAt > at) continue
     end(seat, 'lost', 'ping_timeout')
-    if (isWaterfall(state)) stopSelling(state, seat)
+    if (!isAuction(state)) stopSelling(state, seat)
     timedOut++
   }
   if (timedOut === 0) return
-  if (isWaterfall(state)) moveOn(state, at, out)
-  else {
-    state.outstandingPings = 0
-    closePings(state, at, out)
-  }
+  if (!isAuction(state)) return moveOn(state, at, out)
+  state.outstandingPings = 0
+  closePings(state, at, out)
 }
 
 function closePings(state: AuctionState, at: number, out: AuctionCommand[]): void {
@@ -269,7 +319,7 @@ function closePings(state: AuctionState, at: number, out: AuctionCommand[]): voi
   moveOn(state, at, out)
 }
 
-const isWaterfall = (state: AuctionState): boolean => state.terms.tiers[state.tier]!.strategy === 'waterfall'
+const isAuction = (state: AuctionState): boolean => state.terms.tiers[state.tier]!.strategy === 'auction'
 
 /** Sells on; where nothing is under way any more, opens the next tier or decides the lead. */
 function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): void {
@@ -328,7 +378,7 @@ function start(state: AuctionState, seat: SeatState, at: number, out: AuctionCom
     out.push({ do: 'ping', tier: state.tier, seats: [seat.seat], deadlineAt })
     return
   }
-  if (seat.value < effectiveFloor(state.terms, seat.terms.floor)) return end(seat, 'lost', 'below_floor')
+  if (!reachesFloor(state, seat)) return end(seat, 'lost', 'below_floor')
   takeCopy(state, seat)
   state.underWay++
   hold(seat, out)
@@ -354,7 +404,7 @@ function hold(seat: SeatState, out: AuctionCommand[]): void {
 
 type SellingEvent = Exclude<
   AuctionEvent,
-  { on: 'open' | 'bid' | 'noBid' | 'late' | 'recovered' | 'deadline' | 'answerBy' | 'durable' }
+  { on: 'open' | 'bid' | 'noBid' | 'late' | 'recovered' | 'deadline' | 'turn' | 'answerBy' | 'durable' }
 >
 
 /** Which phase each selling event belongs to; in any other phase it is an echo and changes nothing. */
@@ -548,7 +598,7 @@ function decide(state: AuctionState, out: AuctionCommand[]): void {
 
 /** Seats whose turn never came: what stands behind the last winner lost to it, whatever its group. */
 function endUnsold(state: AuctionState): void {
-  const order = isWaterfall(state) ? byTurn : byBid
+  const order = isAuction(state) ? byBid : (a: SeatState, b: SeatState) => a.turn - b.turn
   const lastWinner = [...state.accepted, ...state.doubted].sort(order).at(-1)!
   for (const seat of state.seats) {
     if (seat.outcome) continue

@@ -13,6 +13,7 @@ export function auctionTerms(campaign: Campaign, source: Source): AuctionTerms {
       group: contract.buyer.group,
       tier: contract.tier,
       priority: contract.priority,
+      weight: contract.weight,
       price: contract.price,
       pinged: contract.pinged,
       floor: contract.floor,

@@ -40,6 +40,8 @@ export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow
       return ['full', event.at, event.seat, event.window]
     case 'deadline':
       return ['deadline', event.at, event.tier]
+    case 'turn':
+      return ['turn', event.at, event.tier, event.seats]
     case 'held':
     case 'cold':
     case 'intended':
@@ -60,6 +62,8 @@ export function commandRow(command: AuctionCommand): TraceRow {
   switch (command.do) {
     case 'ping':
       return ['>ping', command.tier, command.seats, command.deadlineAt]
+    case 'turn':
+      return ['>turn', command.tier, command.seats, command.copies, command.deadlineAt]
     case 'hold':
       return ['>hold', command.seat, command.attempt, command.price]
     case 'intent': {
@@ -107,6 +111,8 @@ export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | 
       return { on, at, seat: a, window: b }
     case 'deadline':
       return { on, at, tier: a }
+    case 'turn':
+      return { on, at, tier: a, seats: b }
     case 'noBid':
     case 'notSent':
     case 'rejected':
@@ -176,6 +182,8 @@ function commandWords(row: TraceRow, names: TraceNames): string {
           : `answer ${row[1]}`
     case 'settle':
       return word
+    case 'turn':
+      return `turn ${names.tier(Number(row[1]))}`
     default:
       return `${word} ${names.seat(Number(row[1]))}`
   }
@@ -199,6 +207,8 @@ function eventWords(row: TraceRow, names: TraceNames): string {
       return `${word} ${names.seat(Number(a))} ${b}`
     case 'deadline':
       return `deadline ${names.tier(Number(a))}`
+    case 'turn':
+      return `turn ${(b as readonly number[]).map(names.seat).join(' ') || 'of nobody'}`
     case 'answerBy':
     case 'durable':
     case 'recovered':

@@ -14,7 +14,11 @@ import { buildSnapshot } from './snapshot.ts'
 import type { Micros, Ms, Ppm, WallMs } from './units.ts'
 import { VERTICALS, type Vertical } from './verticals.ts'
 
-export type Strategy = 'auction' | 'waterfall'
+/**
+ * How a tier is sold down: the best bid first (`auction`), by priority (`waterfall`), in an order drawn by weight
+ * (`weighted`), or in turns that come round by weight (`round_robin`).
+ */
+export type Strategy = 'auction' | 'waterfall' | 'weighted' | 'round_robin'
 /** What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. */
 export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm }
 export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign'
@@ -87,6 +91,8 @@ export interface Contract {
   readonly active: boolean
   readonly tier: number
   readonly priority: number
+  /** Its part of a weighted or round-robin tier. */
+  readonly weight: number
   /** Fixed price; null where the price comes by ping. */
   readonly price: Micros | null
   /** `contract`: an acceptance without a price is a bid at `price`. `reply`: a price of 0 or none is no bid. */

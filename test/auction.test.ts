@@ -24,6 +24,7 @@ function seat(contract: string, more: Partial<SeatTerms> = {}): SeatTerms {
     group: contract,
     tier: 0,
     priority: 1,
+    weight: 1,
     price: dollars(10),
     pinged: false,
     floor: micros(0),

@@ -66,6 +66,7 @@ export function contractAt(
     buyer: BUYER,
     active: true,
     tier: 0,
+    weight: 1,
     priority: 1,
     price: null,
     priceFrom: 'reply',

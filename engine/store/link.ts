@@ -44,10 +44,10 @@ const DEAD_AFTER_TIMEOUTS = 5
 /** A cold store is looked at again this often while calls come in: another process may have restored it. */
 const RECHECK_MS = 200
 const CAPS_SCRIPTS = ['hold', 'posting', 'commit', 'release'] as const
-const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'claim', 'sold', 'unclaim', 'rate'] as const
+const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'claim', 'sold', 'unclaim', 'rate', 'turn'] as const
 export type ScriptName = (typeof CAPS_SCRIPTS)[number] | (typeof PLAIN_SCRIPTS)[number]
 /** Scripts whose number of keys varies take it as their first argument. */
-const KEY_COUNTS: Partial<Record<ScriptName, number>> = { shut: 3, install: 2, open: 1, rate: 1 }
+const KEY_COUNTS: Partial<Record<ScriptName, number>> = { shut: 3, install: 2, open: 1, rate: 1, turn: 1 }
 
 type ScriptCalls = Record<`gp_${ScriptName}`, (...args: string[]) => Promise<Reply>>
 

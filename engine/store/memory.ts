@@ -1,4 +1,4 @@
-/** The hot store of a single process: the pure models of caps, claims and rates behind the port. */
+/** The hot store of a single process: the pure models of caps, claims, rates and turns behind the port. */
 import {
   Caps,
   type CommitAnswer,
@@ -10,6 +10,7 @@ import {
 } from '../../rules/caps.ts'
 import { type ClaimAnswer, type ClaimRequest, Claims, claimTagsOf } from '../../rules/claims.ts'
 import { Buckets } from '../../rules/rates.ts'
+import { type TurnCandidate, Turns } from '../../rules/turns.ts'
 import type { WallMs } from '../../rules/units.ts'
 import type { HotDump, HotStore, Restoration } from './port.ts'
 
@@ -19,6 +20,7 @@ export class MemoryStore implements HotStore {
   readonly #caps = new Caps()
   readonly #claims = new Claims()
   readonly #buckets = new Buckets()
+  readonly #turns = new Turns()
   readonly #listeners: (() => void)[] = []
   #epoch = 0
   #restoredEpoch = 0
@@ -75,6 +77,10 @@ export class MemoryStore implements HotStore {
 
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
     return this.#buckets.take(source, want, perSecond, burst, now)
+  }
+
+  async turn(tier: string, candidates: readonly TurnCandidate[], copies: number): Promise<readonly number[]> {
+    return this.#turns.take(tier, candidates, copies)
   }
 
   async restore(restoration: Restoration): Promise<void> {

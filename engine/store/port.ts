@@ -9,6 +9,7 @@ import type {
   TokenState,
 } from '../../rules/caps.ts'
 import type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
+import type { TurnCandidate } from '../../rules/turns.ts'
 import type { Micros, WallMs } from '../../rules/units.ts'
 
 export type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
@@ -47,6 +48,8 @@ export interface HotStore {
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
+  /** Whose turn it is in a round-robin tier: places of the 1 to 1,000 `candidates`, at most `copies`. Asks for no epoch: a store that forgot begins anew. A repeated call takes another turn. */
+  turn(tier: string, candidates: readonly TurnCandidate[], copies: number): Promise<readonly number[]>
   /** Empties the store's caps, then installs the restoration, and opens under its epoch. Claims stay, joined by `sold`: one that came after the ledger was read must not be lost. */
   restore(restoration: Restoration): Promise<void>
   /** True where the store answers, bears the epoch, and is the instance that was restored. */

@@ -9,6 +9,7 @@ import {
   type TokenState,
 } from '../../rules/caps.ts'
 import { type ClaimAnswer, type ClaimRequest, claimTag, HINT_MS, LOCK_MS, printTag } from '../../rules/claims.ts'
+import type { TurnCandidate } from '../../rules/turns.ts'
 import { type WallMs, wallMs } from '../../rules/units.ts'
 import { COLD_REPLY, RedisLink, type RedisOptions, type Reply, type ScriptName } from './link.ts'
 import type { HotDump, HotStore, Restoration } from './port.ts'
@@ -107,6 +108,12 @@ export class RedisStore implements HotStore {
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
     const args = [this.#keys.rate(source), String(want), String(perSecond), String(burst), String(now)]
     return (await this.#link.script('rate', args)) as number
+  }
+
+  async turn(tier: string, candidates: readonly TurnCandidate[], copies: number): Promise<readonly number[]> {
+    const args = [this.#keys.turns(tier), String(copies)]
+    for (const { contract, weight, group } of candidates) args.push(contract, String(weight), group)
+    return ((await this.#link.script('turn', args)) as readonly string[]).map(Number)
   }
 
   async restore(restoration: Restoration): Promise<void> {
@@ -227,6 +234,10 @@ export class KeyNames {
 
   rate(source: string): string {
     return `${this.#prefix}rate:{r:${source}}`
+  }
+
+  turns(tier: string): string {
+    return `${this.#prefix}turns:{t:${tier}}`
   }
 }
 

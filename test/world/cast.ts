@@ -5,6 +5,7 @@ import type { PlaceGroup } from '../../rules/caps.ts'
 import { openingOf } from '../../rules/eligibility.ts'
 import { type Lead, parseLead } from '../../rules/lead.ts'
 import type { TraceNames } from '../../rules/trace.ts'
+import { type TurnCandidate, turnsKey } from '../../rules/turns.ts'
 import { formatMoney, micros, parseMoney, type WallMs, wallMs } from '../../rules/units.ts'
 import type { CapRule, Contract } from '../../rules/version.ts'
 import { compileStory, type Stage } from './config.ts'
@@ -71,6 +72,16 @@ function capsOf(stage: Stage): ReadonlyMap<string, CapRule> {
       caps.set(`${whose}.${kind === 'spend' ? 'spend.' : ''}${window}`, rule)
     }
   return caps
+}
+
+/** What the hot store was asked before the lead came: tier, candidates and copies of each turn. */
+export function earlierTurns({ story, campaign }: Cast): (readonly [string, readonly TurnCandidate[], number])[] {
+  return campaign.tiers.flatMap(({ name }, at) => {
+    const members = campaign.contracts.filter(({ tier }) => tier === at)
+    const candidates = members.map(({ id, weight, buyer }) => ({ contract: id, weight, group: buyer.group }))
+    if (members.length === 0) return []
+    return new Array(story.store?.turns?.[name] ?? 0).fill([turnsKey(campaign, at), candidates, 1])
+  })
 }
 
 function soldBefore(story: Story, caps: ReadonlyMap<string, CapRule>, at: WallMs): PlaceGroup[] {

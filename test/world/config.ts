@@ -81,6 +81,7 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     tier: contract.tier,
     status: contract.active === false ? 'paused' : 'active',
     priority: contract.priority,
+    weight: contract.weight,
     price: contract.price,
     price_from: contract.priceFrom,
     floor: contract.floor,

@@ -239,6 +239,52 @@ function precedes(a: readonly number[], b: readonly number[]): boolean {
   return at >= 0 && a[at]! < b[at]!
 }
 
+/** Outside of auctions a seat is asked before all that stand behind it, and not left out, unless it had to wait for its group. */
+const theLineIsKept: Law = (played) => {
+  const { seat } = walkOf(played)
+  for (const [at, { strategy }] of played.terms.tiers.entries()) {
+    if (strategy === 'auction') continue
+    const line = lineOf(played, at)
+    const asked = new Set<number>()
+    for (const row of played.rows) {
+      const starts = isNamed(row, '>hold') ? [seatOf(row)] : isNamed(row, '>ping') ? (row[2] as readonly number[]) : []
+      for (const one of starts.filter((two) => seat(two).tier === at && !asked.has(two))) {
+        const behind = [...asked].filter((two) => line.indexOf(two) > line.indexOf(one))
+        const waited = [...asked].some((two) => seat(two).group === seat(one).group)
+        if (behind.length > 0 && !waited) return `${seat(one).contract} was asked after ${seat(behind[0]!).contract}`
+        asked.add(one)
+      }
+    }
+    const last = Math.max(...[...asked].map((one) => line.indexOf(one)))
+    const left = line.slice(0, last).find((one) => !asked.has(one) && isLeftOut(played, seat(one), asked))
+    if (left !== undefined) return `${seat(left).contract} was left out`
+  }
+  return null
+}
+
+function isLeftOut(played: Played, { contract, group }: SeatTerms, asked: ReadonlySet<number>): boolean {
+  const waited = [...asked].some((one) => walkOf(played).seat(one).group === group)
+  return !waited && played.ends.get(contract)?.reason === 'not_reached'
+}
+
+/** A draw with a ticket for each unit of weight, torn up one by one. */
+function lineOf({ cast, terms, rows }: Played, tier: number): number[] {
+  const { eligible, dice } = cast.opening
+  const contract = (seat: number) => terms.seats[eligible[seat]!]!
+  const members = eligible.map((_, seat) => seat).filter((seat) => contract(seat).tier === tier)
+  if (terms.tiers[tier]!.strategy === 'waterfall')
+    return members.sort((a, b) => contract(a).priority - contract(b).priority || dice[b]! - dice[a]! || a - b)
+  let tickets = members.flatMap((seat) => new Array<number>(contract(seat).weight).fill(seat))
+  const drawn = members.map((seat) => {
+    const winner = tickets[Math.floor((dice[seat]! / 65_536) * tickets.length)]!
+    tickets = tickets.filter((ticket) => ticket !== winner)
+    return winner
+  })
+  const told = rows.find((row) => isNamed(row, 'turn') && row[2] === tier)
+  const turns = (told?.[3] ?? []) as readonly number[]
+  return [...turns, ...drawn.filter((seat) => !turns.includes(seat))]
+}
+
 const lateBidsNeverCount: Law = (played) => {
   const deadlines = new Map<number, number>()
   for (const row of played.rows) {
@@ -271,6 +317,7 @@ export const LAWS = {
   payoutIsOwed,
   floorsHold,
   theBestBidsWin,
+  theLineIsKept,
   lateBidsNeverCount,
   traceReplays,
 } as const satisfies Readonly<Record<string, Law>>

@@ -5,13 +5,14 @@ import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
 import { placesOf } from '../../rules/calendar.ts'
 import { Caps, type PlaceGroup } from '../../rules/caps.ts'
-import { type AuctionState, awaitsPing, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
+import { type AuctionState, awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
+import { type TurnCandidate, Turns, turnsKey } from '../../rules/turns.ts'
 import { ms, type WallMs, wallMs } from '../../rules/units.ts'
 import type { Contract } from '../../rules/version.ts'
 import { ScriptedWire } from './buyers.ts'
-import { type Cast, capsFor, castStory, usedCaps } from './cast.ts'
+import { type Cast, capsFor, castStory, earlierTurns, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { PaperLedger } from './ledger.ts'
 import type { Story, StoryEnd } from './story.ts'
@@ -66,6 +67,7 @@ class MachinePlay {
   readonly #clock: VirtualClock
   readonly #wire: ScriptedWire
   readonly #caps: Caps
+  readonly #turns = new Turns()
   readonly #ledger: PaperLedger
   readonly #step: typeof step
   readonly #terms: AuctionTerms
@@ -96,6 +98,7 @@ class MachinePlay {
     this.#rebuild()
     this.#scheduleStores(story.store ?? {})
     this.#clock.after(source.answerWithinMs, () => this.#hear({ on: 'answerBy', at: this.#now }))
+    for (const [tier, candidates, copies] of earlierTurns(this.#cast)) this.#turns.take(tier, candidates, copies)
     this.#obey(this.#step(this.#state, { on: 'open', at: 0, opening }))
     for (;;) {
       const reply = this.#replies.shift()
@@ -162,6 +165,8 @@ class MachinePlay {
     switch (command.do) {
       case 'ping':
         return this.#ping(command)
+      case 'turn':
+        return this.#turn(command)
       case 'hold':
         return this.#hold(command)
       case 'intent':
@@ -201,6 +206,17 @@ class MachinePlay {
           this.#hear({ on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
         else this.#hear({ on: 'noBid', at, seat, reason: said.reason })
       })
+  }
+
+  #turn({ tier, seats, copies, deadlineAt }: Command<'turn'>): void {
+    const tell = (turns: readonly number[]) => {
+      if (awaitsTurn(this.#state, tier))
+        this.#hear({ on: 'turn', at: this.#now, tier, seats: turns.map((place) => seats[place]!) })
+    }
+    this.#clock.at(deadlineAt, () => tell([]))
+    const candidates: TurnCandidate[] = seats.map((seat) => this.#terms.seats[this.#cast.opening.eligible[seat]!]!)
+    const turns = this.#turns.take(turnsKey(this.#cast.campaign, tier), candidates, copies)
+    this.#reply(this.#cast.story.store?.slowTurn, () => tell(turns))
   }
 
   #hold({ seat, attempt, price }: Command<'hold'>): void {

@@ -293,6 +293,29 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
+    bug: 'a line is drawn without its weights',
+    caughtBy: 'theLineIsKept',
+    parts: () => ({
+      step: hearing((state, event) => {
+        if (event.on === 'open')
+          state.terms = { ...state.terms, seats: state.terms.seats.map((seat) => ({ ...seat, weight: 1 })) }
+        return event
+      }),
+    }),
+  },
+  {
+    bug: 'whose turn it is does not matter',
+    caughtBy: 'theLineIsKept',
+    parts: () => ({ step: hearing((_, event) => (event.on === 'turn' ? { ...event, seats: [] } : event)) }),
+  },
+  {
+    bug: 'a lead waits for a store that does not say whose turn it is',
+    caughtBy: 'story',
+    parts: () => ({
+      step: hearing((_, event) => (event.on === 'turn' && event.seats.length === 0 ? null : event)),
+    }),
+  },
+  {
     bug: 'the next tier opens although a copy sold',
     caughtBy: 'noTierOpensAfterASale',
     parts: () => ({

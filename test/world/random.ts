@@ -48,6 +48,7 @@ const contract = fc.record({
   tier: fc.integer({ min: 0, max: 2 }),
   buyer: fc.integer({ min: 0, max: 5 }),
   priority: fc.integer({ min: 1, max: 3 }),
+  weight: fc.integer({ min: 1, max: 3 }),
   price: fc.option(price, { nil: undefined, freq: 3 }),
   floor: mostly<string | undefined>(undefined, '10.00'),
   pinged: fc.option(ping, { nil: undefined, freq: 4 }),
@@ -61,10 +62,13 @@ const contract = fc.record({
 })
 
 const tier = fc.record({
-  strategy: fc.constantFrom('auction', 'auction', 'waterfall'),
+  strategy: fc.constantFrom('auction', 'auction', 'waterfall', 'weighted', 'round_robin'),
   copies: fc.integer({ min: 1, max: 3 }),
   pingMs: fc.integer({ min: 100, max: 400 }),
 })
+
+/** Few small ones, so that ties are met, and some that draw from all of the hat. */
+const die = fc.oneof(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 65_535 }))
 
 const terms = fc.record({
   floor: fc.constantFrom('0.00', '0.00', '5.00', '8.00'),
@@ -101,12 +105,14 @@ export const anyStory: fc.Arbitrary<Story> = fc
   .record({
     tiers: fc.array(tier, { minLength: 1, maxLength: 3 }),
     contracts: fc.array(contract, { minLength: 1, maxLength: 8 }),
-    dice: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 8, maxLength: 8 }),
+    dice: fc.array(die, { minLength: 8, maxLength: 8 }),
     groups: fc.array(fc.constantFrom(undefined, undefined, 'blue', 'red'), { minLength: 6, maxLength: 6 }),
     terms,
     sourceCaps: fewCaps,
     buyerCaps: fewCaps,
     trouble,
+    turns: fc.integer({ min: 0, max: 4 }),
+    slowTurn: mostly(0, 400),
     slowResult: fc.oneof(
       { weight: 4, arbitrary: fc.constant(0) },
       { weight: 1, arbitrary: fc.integer({ min: 1, max: 500 }) },
@@ -138,6 +144,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
         ]
       }),
     )
+    const turns = Object.fromEntries(plan.map((one) => [one.tier, world.turns]))
     const slows = Object.fromEntries(
       world.slow.slice(0, world.contracts.length).map((one, at) => [`contract-${at}`, one]),
     )
@@ -151,7 +158,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
         terms: world.terms,
         contracts,
         caps: { source: world.sourceCaps, 'buyer buyer-0': world.buyerCaps },
-        store: { ...world.trouble, slow: slows, slowResult: world.slowResult },
+        store: { ...world.trouble, slow: slows, turns, slowTurn: world.slowTurn, slowResult: world.slowResult },
         expect: { trace: [], outcomes: {}, caps: {} },
       } satisfies Story),
     ) as Story

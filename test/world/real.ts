@@ -41,12 +41,13 @@ export class RealHouse {
     return new RealHouse(databaseUrl, pool, new Redis(redisUrl), hot)
   }
 
-  /** Stores under a new engine, for one story. */
+  /** Stores under a new engine, for one story. Nobody has had a turn yet. */
   async stores(): Promise<RealStores> {
     const { rows } = await this.#pool.query<{ id: number }>(
       "insert into engines (host, pid) values ('story', 1) returning id",
     )
     const engine = rows[0]!.id
+    await forget(this.#redis)
     const ledger = await PostgresLedger.open({ url: this.#databaseUrl, engine, clock: systemClock(), connections: 1 })
     return new RealStores(this.#pool, this.#redis, this.#hot, ledger, engine)
   }

@@ -11,7 +11,7 @@ import type { PlaceGroup } from '../../rules/caps.ts'
 import { outcomeWords, traceLines } from '../../rules/trace.ts'
 import { micros } from '../../rules/units.ts'
 import { ScriptedWire } from './buyers.ts'
-import { type Cast, capsFor, castStory, usedCaps } from './cast.ts'
+import { type Cast, capsFor, castStory, earlierTurns, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { MemoryLedger, PaperLedger } from './ledger.ts'
 import { answersOf, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
@@ -89,6 +89,7 @@ export async function playOnStage(
   const repeats = new Repeats(clock)
   await stores.rebuild(cast)
   await stores.ledger.received(receivedRow(cast, leadId))
+  for (const turn of earlierTurns(cast)) await stores.hot.turn(...turn)
   scheduleTroubles(story, stores, clock, quiet, async () => {
     await quiet.track(stores.rebuild(cast))
     repeats.afterRebuild()
@@ -157,14 +158,14 @@ function portsOf(
   repeats: Repeats,
 ): ConductPorts {
   const { story, opening } = cast
-  const { slow = {}, slowResult = 0, cold } = story.store ?? {}
+  const { slow = {}, slowResult = 0, slowTurn = 0, cold } = story.store ?? {}
   const dice = opening.dice.values()
   return {
     clock,
     wire,
     live: new LiveLeads(1),
     hot: quiet.watch(stores.hot, (method, [token]) =>
-      method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : 0,
+      method === 'hold' ? (slow[String(token).split(':')[1]!]?.hold ?? 0) : method === 'turn' ? slowTurn : 0,
     ),
     ledger: quiet.watch(stores.ledger, (method, [row]) =>
       method === 'intent' ? (slow[(row as IntentRow).contract]?.intent ?? 0) : method === 'result' ? slowResult : 0,

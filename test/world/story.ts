@@ -35,6 +35,7 @@ export type StoryCaps = Readonly<Record<string, readonly [number, number] | read
 export interface StoryContract {
   readonly tier?: string
   readonly priority?: number
+  readonly weight?: number
   /** The contract's id where it is left out: a buyer for each contract. */
   readonly buyer?: string
   /** Buyers of one group never get two copies. */
@@ -61,6 +62,10 @@ export interface StoryContract {
 export interface StoryStore {
   /** How long the store's answers to one contract's steps take. */
   readonly slow?: Readonly<Record<string, { readonly hold?: number; readonly intent?: number }>>
+  /** How many turns of a round-robin tier earlier leads had, each with all its contracts. */
+  readonly turns?: Readonly<Record<string, number>>
+  /** How long the hot store takes to say whose turn it is. */
+  readonly slowTurn?: number
   /** How long the ledger takes to make a RESULT durable. */
   readonly slowResult?: number
   /** The hot store loses its memory at the first moment, and has it again at the second (null: not while this lead lives). */
@@ -83,7 +88,7 @@ export interface Story {
   readonly lead: Readonly<Record<string, string>> & { readonly vertical: string }
   readonly plan: readonly {
     readonly tier: string
-    readonly strategy: 'auction' | 'waterfall'
+    readonly strategy: 'auction' | 'waterfall' | 'weighted' | 'round_robin'
     readonly copies: number
     readonly pingMs?: number
   }[]
