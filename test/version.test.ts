@@ -594,6 +594,7 @@ describe('a good configuration', () => {
     ],
     ['an empty ping', (c: Loose) => (bolt(c).delivery.ping_fields = []), 'contracts.bolt.delivery.ping_fields'],
     ['a tier that may come too late', (c: Loose) => (bolt(c).post_ms = 72_000), 'contracts.bolt.post_ms'],
+    ['a weight where nothing is drawn', (c: Loose) => (acme(c).weight = 2), 'contracts.acme.weight'],
     ['nobody who may look', (c: Loose) => delete c.admin, 'admin.keys'],
   ])('warns of %s', (_why, bend, path) => {
     const compiled = compileVersion(bent(bend), 1)
