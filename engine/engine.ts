@@ -7,7 +7,7 @@ import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
 import { assertAlone } from './alone.ts'
 import { conceal, reveal } from './conceal.ts'
-import { type ConfigurationWatch, faultsInWords, type Reload, watchConfiguration } from './configuration.ts'
+import { faultsInWords, type Reload } from './configuration.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
@@ -15,6 +15,7 @@ import { Hints } from './hints.ts'
 import { type IntakePorts, takeLead } from './intake.ts'
 import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
+import type { Following } from './ledger-configuration.ts'
 import { createLimiter } from './limiter.ts'
 import { LiveLeads } from './live.ts'
 import type { Log } from './log.ts'
@@ -35,7 +36,7 @@ export interface Engine {
   /** What the admin plane shows of it. */
   readonly admin: AdminPort
   /** SHA-256 of each admin key in force. */
-  readonly adminKeys: () => ReadonlySet<string>
+  readonly adminKeys: () => Snapshot['adminKeys']
   /** Takes no more leads, finishes those under way, writes what waits, and lets go of everything. */
   stop(): Promise<void>
 }
@@ -78,7 +79,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const core = await openCore(options)
   const edge = await openEdge(core, addresses.host)
-  const watch = watchFile(core)
+  const watch = watchVersions(core)
   return {
     origin: `http://${addresses.host}:${edge.port}`,
     admin: adminOf(core),
@@ -224,15 +225,16 @@ function isReady(core: Core): boolean {
   )
 }
 
-/** Puts each good version of the file in force as it is saved. */
-function watchFile(core: Core): ConfigurationWatch {
+/** Puts each good version in force as it is saved or published. */
+function watchVersions(core: Core): Following {
   const { foundation, log } = core
-  return watchConfiguration({
-    ...foundation.file,
+  return foundation.configuration.follow({
     current: core.snapshot,
     changed: (snapshot) => putInForce(core, snapshot),
     report: (reload) =>
-      log(reload.kind === 'faulty' ? 'warning' : 'note', { text: reloadInWords(foundation.file.path, reload) }),
+      log(reload.kind === 'faulty' ? 'warning' : 'note', {
+        text: reloadInWords(foundation.configuration.name, reload),
+      }),
   })
 }
 
@@ -248,22 +250,22 @@ async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
   core.snapshot = snapshot
 }
 
-function reloadInWords(path: string, reload: Reload): string {
+function reloadInWords(name: string, reload: Reload): string {
   switch (reload.kind) {
     case 'changed':
-      return `the configuration ${path} is in force as version ${reload.snapshot.version}`
+      return `the configuration ${name} is in force as version ${reload.snapshot.version}`
     case 'unchanged':
-      return `the configuration ${path} says what is in force already`
+      return `the configuration ${name} says what is in force already`
     case 'faulty':
-      return faultsInWords(path, reload.faults, 'The version before stays in force.')
+      return faultsInWords(name, reload.faults, 'The version before stays in force.')
     case 'deferred':
-      return `the configuration ${path} could not be put in force yet: ${reload.error.message}`
+      return `the configuration ${name} could not be put in force yet: ${reload.error.message}`
     default:
       return reload satisfies never
   }
 }
 
-async function stopAll(core: Core, edge: Edge, watch: ConfigurationWatch): Promise<void> {
+async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> {
   const { clock, env, live, wire, ledger, hot, later, ownership, lookout, recovery, warmth } = core
   core.draining = true
   watch.close()

@@ -3,16 +3,31 @@ import type { Kysely } from 'kysely'
 import type pg from 'pg'
 import type { Clock } from '../buyers/wire.ts'
 import type { Snapshot } from '../rules/version.ts'
-import { type ConfigurationFile, faultsInWords, loadConfiguration } from './configuration.ts'
+import {
+  type ConfigurationFile,
+  faultsInWords,
+  type Loaded,
+  loadConfiguration,
+  watchConfiguration,
+} from './configuration.ts'
 import { startPostgres } from './embedded.ts'
 import type { Env } from './env.ts'
-import { EXAMPLE_FILE, type ScriptedBuyers, startScriptedBuyers } from './example.ts'
+import { startScriptedBuyers } from './example.ts'
+import {
+  beginsWithExample,
+  type Following,
+  type FollowOptions,
+  followLedger,
+  loadNewest,
+} from './ledger-configuration.ts'
+import { News } from './news.ts'
 import { Partitions } from './partitions.ts'
 import { Retention } from './retention.ts'
 import { createSealer, keptMasterKeys, type Sealer } from './seal.ts'
 import { migrate, openPool, queriesOver } from './store/postgres.ts'
 import { numberVersion } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
+import { Vault } from './vault.ts'
 
 /** Takes one line for the operator. */
 export type Note = (line: string) => void
@@ -23,10 +38,24 @@ export interface Foundation {
   readonly db: Kysely<LedgerTables>
   readonly partitions: Partitions
   readonly sealer: Sealer
-  readonly file: ConfigurationFile
+  readonly vault: Vault
+  readonly news: News
+  readonly configuration: GoverningConfiguration
   readonly snapshot: Snapshot
   /** Stops what was started here, in the order in which it may be missed. */
   stop(): Promise<void>
+}
+
+/** What decides which version is in force: the file that CONFIG names, else the ledger's newest version. */
+export interface GoverningConfiguration {
+  /** In words, after "The configuration". */
+  readonly name: string
+  /** True where versions are published in the ledger, false where a file governs. */
+  readonly inLedger: boolean
+  /** Of the example's scripted buyers, where they run. */
+  readonly buyersOrigin: string | null
+  load(): Promise<Loaded>
+  follow(options: FollowOptions): Following
 }
 
 /** What of the embedded server's own log an operator must see. The rest quotes statements. */
@@ -59,8 +88,15 @@ export async function layFoundation(
     undo.push(async () => retention.stop())
     void retention.start()
     const sealer = createSealer(env.masterKeys ?? keptMasterKeys(env.dataDir))
-    const file = await configurationFile(env, db, buyersOrigin, undo)
-    return { databaseUrl, pool, db, partitions, sealer, file, snapshot: await firstVersion(file, note), stop }
+    const vault = new Vault(sealer)
+    await vault.sealOldVersions(db)
+    const news = new News({ url: databaseUrl, clock })
+    undo.push(() => news.stop())
+    const standing = { db, vault, news }
+    const configuration =
+      env.config === null ? await inLedger(standing, buyersOrigin, undo) : inFile(standing, env.config)
+    const snapshot = await firstVersion(configuration, note)
+    return { databaseUrl, pool, partitions, sealer, ...standing, configuration, snapshot, stop }
   } catch (error) {
     await stop()
     throw error
@@ -73,27 +109,46 @@ async function embedded(env: Env, note: Note, undo: (() => Promise<unknown>)[]):
   return postgres.url
 }
 
-async function configurationFile(
-  env: Env,
-  db: Kysely<LedgerTables>,
-  buyersOrigin: string | null,
-  undo: (() => Promise<unknown>)[],
-): Promise<ConfigurationFile> {
-  const number = (canonical: string) => numberVersion(db, canonical)
-  if (env.config !== null) return { path: env.config, placeholders: {}, number }
-  const origin = buyersOrigin ?? (await scriptedBuyers(undo)).origin
-  return { path: EXAMPLE_FILE, placeholders: { buyers: origin }, number }
+type Standing = Pick<Foundation, 'db' | 'vault' | 'news'>
+
+function inFile({ db, vault }: Standing, path: string): GoverningConfiguration {
+  const number = async (text: string) => numberVersion(db, await vault.conceal(db, JSON.parse(text)))
+  const file: ConfigurationFile = { path, placeholders: {}, number }
+  return {
+    name: path,
+    inLedger: false,
+    buyersOrigin: null,
+    load: () => loadConfiguration(file),
+    follow: (options) => watchConfiguration({ ...file, ...options }),
+  }
 }
 
-async function scriptedBuyers(undo: (() => Promise<unknown>)[]): Promise<ScriptedBuyers> {
+async function inLedger(
+  { db, vault, news }: Standing,
+  buyersElsewhere: string | null,
+  undo: (() => Promise<unknown>)[],
+): Promise<GoverningConfiguration> {
+  const example = await beginsWithExample(db, vault)
+  const buyersOrigin = buyersElsewhere ?? (example ? await scriptedBuyers(undo) : null)
+  const source = { db, vault, buyersOrigin }
+  return {
+    name: 'in the ledger',
+    inLedger: true,
+    buyersOrigin,
+    load: () => loadNewest(source),
+    follow: (options) => followLedger(source, news, options),
+  }
+}
+
+async function scriptedBuyers(undo: (() => Promise<unknown>)[]): Promise<string> {
   const buyers = await startScriptedBuyers()
   undo.push(() => buyers.stop())
-  return buyers
+  return buyers.origin
 }
 
-async function firstVersion(file: ConfigurationFile, note: Note): Promise<Snapshot> {
-  const loaded = await loadConfiguration(file)
-  if (!loaded.ok) throw new CannotStart(faultsInWords(file.path, loaded.faults, 'Mend the file and start again.'))
+async function firstVersion({ name, load }: GoverningConfiguration, note: Note): Promise<Snapshot> {
+  const loaded = await load()
+  if (!loaded.ok) throw new CannotStart(faultsInWords(name, loaded.faults, 'Mend it and start again.'))
   for (const { path, message } of loaded.warnings) note(`configuration: ${path}: ${message}`)
   return loaded.snapshot
 }

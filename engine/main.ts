@@ -1,16 +1,20 @@
 /** The program: reads the environment, starts one engine or a primary with its workers, says where it is, and ends it in order. */
 import closeWithGrace from 'close-with-grace'
+import type { Snapshot } from '../rules/version.ts'
+import { type AdminParts, operationsOf } from './admin/operations.ts'
 import type { AdminPort } from './admin/port.ts'
 import { createAdmin } from './admin/server.ts'
 import { systemClock } from './clock.ts'
 import { isWorker, joinPrimary } from './cluster.ts'
 import { startEngine } from './engine.ts'
-import { type Env, readEnv } from './env.ts'
+import { type Env, listenOn, readEnv } from './env.ts'
 import { exampleCurl } from './example.ts'
-import { layFoundation } from './foundation.ts'
+import { type Foundation, layFoundation } from './foundation.ts'
+import { KeyUses } from './key-uses.ts'
 import { createLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { BUYERS_ORIGIN, startPrimary } from './primary.ts'
+import { Publishing } from './publishing.ts'
 
 /** Tells a supervisor that this process was fenced: start another. */
 const EXIT_FENCED = 3
@@ -37,9 +41,9 @@ try {
 }
 
 async function workAlone(): Promise<void> {
-  const { engine, example } = await startOne(null)
-  const admin = await openAdmin(engine.admin, engine.adminKeys)
-  announce(engine.origin, admin, example)
+  const { engine, foundation } = await startOne(null)
+  const admin = await openAdmin(foundation, engine)
+  announce(engine.origin, admin, foundation.snapshot.example)
 }
 
 async function work(): Promise<void> {
@@ -50,8 +54,8 @@ async function work(): Promise<void> {
 async function leadWorkers(): Promise<void> {
   const primary = await startPrimary({ env, clock, log })
   undo.push(primary.stop)
-  const admin = await openAdmin(primary.admin, primary.adminKeys)
-  announce(primary.origin, admin, primary.example)
+  const admin = await openAdmin(primary.foundation, primary)
+  announce(primary.origin, admin, primary.foundation.snapshot.example)
 }
 
 async function startOne(buyersOrigin: string | null) {
@@ -60,7 +64,7 @@ async function startOne(buyersOrigin: string | null) {
   undo.push(foundation.stop)
   const engine = await startEngine({ env, foundation, clock, log, metrics, fenced })
   undo.push(engine.stop)
-  return { engine, metrics, example: foundation.snapshot.example }
+  return { engine, metrics, foundation }
 }
 
 /** Another engine owns this one's leads now: it may only write down the ends of posts that had left. */
@@ -70,8 +74,27 @@ async function fenced(): Promise<void> {
   process.exit(EXIT_FENCED)
 }
 
-async function openAdmin(data: AdminPort, keys: () => ReadonlySet<string>): Promise<string> {
-  const admin = await createAdmin({ host: env.adminHost, port: env.adminPort, keys, data, log })
+/** What the admin plane asks of an engine, or of the primary of several. */
+interface Administered {
+  readonly admin: AdminPort
+  readonly adminKeys: () => Snapshot['adminKeys']
+}
+
+async function openAdmin(foundation: Foundation, { admin: data, adminKeys }: Administered): Promise<string> {
+  const { db, vault, configuration } = foundation
+  const mayServeExample = 'host' in listenOn(env, true)
+  const publishing = new Publishing({ db, vault, governs: configuration.inLedger, mayServeExample })
+  const uses = new KeyUses(db, clock)
+  undo.push(() => uses.stop())
+  const parts: AdminParts = { data, publishing, db }
+  const admin = await createAdmin({
+    host: env.adminHost,
+    port: env.adminPort,
+    keys: adminKeys,
+    operations: operationsOf(parts),
+    used: (sha256) => uses.used(sha256),
+    log,
+  })
   undo.push(admin.close)
   return `http://${env.adminHost}:${admin.port}`
 }

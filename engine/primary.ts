@@ -1,11 +1,11 @@
 /** Several engines on one port, put together: what they share, their workers, and one admin plane over all. */
 import type { Clock } from '../buyers/wire.ts'
+import type { Snapshot } from '../rules/version.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort, StatusPage } from './admin/port.ts'
 import { runPrimary } from './cluster.ts'
-import { watchConfiguration } from './configuration.ts'
 import { type Env, listenOn } from './env.ts'
-import { CannotStart, layFoundation } from './foundation.ts'
+import { CannotStart, type Foundation, layFoundation } from './foundation.ts'
 import type { Log } from './log.ts'
 import { type MetricsJson, mergedText } from './metrics.ts'
 import { openRedisStore } from './store/redis.ts'
@@ -15,9 +15,9 @@ export const BUYERS_ORIGIN = 'GAVELPOST_BUYERS_ORIGIN'
 
 export interface PrimaryEngine {
   readonly origin: string
-  readonly example: boolean
+  readonly foundation: Foundation
   readonly admin: AdminPort
-  readonly adminKeys: () => ReadonlySet<string>
+  readonly adminKeys: () => Snapshot['adminKeys']
   readonly stop: () => Promise<void>
 }
 
@@ -32,8 +32,8 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
     throw new CannotStart(addresses.faults.map(({ name, message }) => `${name} ${message}`).join('\n'))
   }
   let snapshot = foundation.snapshot
-  const origin = foundation.file.placeholders['buyers']
-  const variables: Record<string, string> = origin === undefined ? {} : { [BUYERS_ORIGIN]: origin }
+  const origin = foundation.configuration.buyersOrigin
+  const variables: Record<string, string> = origin === null ? {} : { [BUYERS_ORIGIN]: origin }
   const { host } = addresses
   const graceMs = env.unreadyMs + env.drainMs + 5_000
   const started = runPrimary({ workers: env.workers, host, port: env.port, clock, log, variables, graceMs })
@@ -42,9 +42,8 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
     throw error
   })
   const hot = await openRedisStore({ url: env.redisUrl!, log: note })
-  // Workers watch the file themselves; here it says whose admin keys are in force.
-  const watch = watchConfiguration({
-    ...foundation.file,
+  // Workers follow the configuration themselves; here it says whose admin keys are in force.
+  const watch = foundation.configuration.follow({
     current: snapshot,
     changed: (next) => {
       snapshot = next
@@ -62,7 +61,7 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
   })
   return {
     origin: `http://${host}:${env.port}`,
-    example: snapshot.example,
+    foundation,
     admin: { ...data, status: async () => statusOfAll(await data.status(), await statuses(), env.workers) },
     adminKeys: () => snapshot.adminKeys,
     async stop() {

@@ -1,5 +1,6 @@
 /** The refusals that callers read: one function each, as problem details (RFC 9457). */
 import type { Issue } from '../rules/lead.ts'
+import type { Fault } from '../rules/version.ts'
 
 /** A whole answer. Header names are in lower case. */
 export interface Refusal {
@@ -48,6 +49,41 @@ export const keyUnknown = (): Refusal =>
 
 export const adminKeyNeeded = (): Refusal =>
   problem(401, 'no admin key', 'This needs an admin key. Send it as "Authorization: Bearer <key>".', CHALLENGE)
+
+export const roleNeeded = (needed: string, role: string): Refusal =>
+  problem(403, 'role needed', `This needs the role ${needed}; the key has the role ${role}. Ask an admin.`)
+
+export const nothingHere = (): Refusal =>
+  problem(404, 'not found', 'There is nothing of this name. Check its spelling, and whether it is in the draft.')
+
+/** 409: what was asked contradicts how things stand. */
+export const conflict = (detail: string): Refusal => problem(409, 'conflict', detail)
+
+/** 412: somebody else has changed it since the caller read it. */
+export const changedSince = (etag: string | null): Refusal =>
+  problem(
+    412,
+    'changed since',
+    'It is no longer what you read: read it again, make your change there, and send its new ETag as If-Match.',
+    etag === null ? {} : { etag },
+  )
+
+export const conditionNeeded = (mayCreate: boolean): Refusal =>
+  problem(
+    428,
+    'condition needed',
+    `Send the ETag that you have read as If-Match, so that nobody's change is lost${mayCreate ? '; or If-None-Match: * to make a new one' : ''}.`,
+  )
+
+/** 422: every fault at once. */
+export const faulty = (detail: string, faults: readonly Fault[]): Refusal =>
+  problem(422, 'faults', `${detail} Every one is listed under faults.`, {}, { faults })
+
+/** 415. `given` is the Content-Type as it came. */
+export const jsonOnly = (given: string): Refusal =>
+  problem(415, 'unknown content type', `A body of type "${given.slice(0, 100)}" is not read: send application/json.`, {
+    accept: 'application/json',
+  })
 
 export const notAllowed = (campaign: string): Refusal =>
   problem(403, 'not allowed', `This key may not send leads to the campaign "${campaign}". Ask its operator for access.`)

@@ -1,7 +1,7 @@
 /** The shape of the configuration file: its keys, what each may hold, and the words that say so. */
 import Type, { type Static } from 'typebox'
 import { DeliveryShape } from './delivery-schema.ts'
-import { byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
+import { byId, flag, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
 export const DEFAULTS = {
@@ -58,9 +58,14 @@ const Payout = Type.Object(
 )
 
 const SHA256 = 'the SHA-256 of the key in 64 hex digits (printf %s "$KEY" | sha256sum), never the key itself'
-const sha256 = () => secret(SHA256, '^[0-9a-fA-F]{64}$')
+/** The hash of a secret: never shown, and kept as it is. */
+const sha256 = () => Type.String({ pattern: '^[0-9a-fA-F]{64}$', expects: SHA256, secret: true, hashed: true })
 const SourceKey = object({ sha256: sha256(), test: opt(flag()), label: opt(text('a label')) })
-const AdminKey = object({ sha256: sha256(), label: opt(text('a label')) })
+const AdminKey = object({
+  sha256: sha256(),
+  label: opt(text('a label')),
+  role: opt(word('viewer', 'operator', 'admin')),
+})
 
 const SourceShape = object({
   name: opt(text('a name')),

@@ -1,7 +1,7 @@
 /** The words that the configuration's schema is written in: each says what a key may hold, for machines and for people. */
 import Type, { type TSchema } from 'typebox'
 
-const ID = '^[a-z0-9][a-z0-9_-]{0,62}$'
+export const ID = '^[a-z0-9][a-z0-9_-]{0,62}$'
 export const ID_RULE = 'an id begins with a letter or digit and holds at most 63 of a-z, 0-9, - and _'
 
 export const object = <P extends Record<string, TSchema>>(properties: P) =>

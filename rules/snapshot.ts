@@ -15,6 +15,7 @@ import { buildDelivery } from './delivery.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
+  AdminKey,
   ApiKey,
   Buyer,
   Campaign,
@@ -49,7 +50,7 @@ export function buildSnapshot(file: ConfigFile, made: Made, version: number, can
     example: file.example ?? false,
     sources,
     keys: keysOf(file),
-    adminKeys: new Set(file.admin?.keys.map((key) => key.sha256.toLowerCase())),
+    adminKeys: adminKeysOf(file),
     campaigns,
     buyers,
     allowedCidrs: file.network?.allowed_cidrs ?? [],
@@ -69,6 +70,15 @@ function keysOf(file: ConfigFile): ReadonlyMap<string, ApiKey> {
     for (const key of source.keys) keys.set(key.sha256.toLowerCase(), { source: id, test: inTest || key.test === true })
   }
   return keys
+}
+
+/** A key without a role may do everything; one without a label is known by the beginning of its hash. */
+function adminKeysOf(file: ConfigFile): ReadonlyMap<string, AdminKey> {
+  const keys = (file.admin?.keys ?? []).map(({ sha256, label, role }): [string, AdminKey] => {
+    const hash = sha256.toLowerCase()
+    return [hash, { label: label ?? `key ${hash.slice(0, 8)}`, role: role ?? 'admin' }]
+  })
+  return new Map(keys)
 }
 
 /** A paused source may send to no campaign; it still may ask for its earlier leads. */

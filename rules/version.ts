@@ -43,6 +43,15 @@ export interface ApiKey {
   readonly test: boolean
 }
 
+/** What a key of the admin plane may do: each role may do what those before it may. */
+export type Role = 'viewer' | 'operator' | 'admin'
+
+export interface AdminKey {
+  /** Who it is in the audit. */
+  readonly label: string
+  readonly role: Role
+}
+
 export interface Source {
   readonly id: string
   readonly name: string
@@ -146,7 +155,8 @@ export interface Snapshot {
   readonly sources: ReadonlyMap<string, Source>
   /** SHA-256 of an API key in hex -> whose it is. */
   readonly keys: ReadonlyMap<string, ApiKey>
-  readonly adminKeys: ReadonlySet<string>
+  /** SHA-256 of an admin key in hex -> whose it is. */
+  readonly adminKeys: ReadonlyMap<string, AdminKey>
   readonly campaigns: ReadonlyMap<string, Campaign>
   readonly buyers: ReadonlyMap<string, Buyer>
   /** CIDR ranges that buyers' hosts may lie in although the guard forbids them by default. */
@@ -206,7 +216,8 @@ const TOO_DEEP: Fault = {
   message: `nests deeper than ${MAX_NESTING} groups and lists, or an anchor refers to itself: flatten it.`,
 }
 
-function nestsAtMost(value: unknown, levels: number): boolean {
+/** True where groups and lists lie in each other at most so many times. */
+export function nestsAtMost(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   return levels > 0 && Object.values(value).every((inner) => nestsAtMost(inner, levels - 1))
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { pageOperations } from '../engine/admin/pages.ts'
 import { type AdminPort, type LeadPage, type StatusPage, traceLineOf } from '../engine/admin/port.ts'
 import { type Admin, type AdminOptions, createAdmin } from '../engine/admin/server.ts'
 import { waterfall } from '../engine/admin/waterfall.ts'
@@ -190,6 +191,7 @@ describe('the waterfall', () => {
 
 const KEY = 'demo-admin'
 const hashOf = (key: string) => createHash('sha256').update(key).digest('hex')
+const keysOf = (...keys: string[]) => new Map(keys.map((key) => [hashOf(key), { label: key, role: 'admin' as const }]))
 const STATUS: StatusPage = { ready: true, version: 3, epoch: 7, engines: [], queues: { ledger: 0 } }
 const HOT = { epoch: 7, counters: { 'contract:hop:day:count:2026-03-02': 1 }, tokens: [] }
 
@@ -204,14 +206,14 @@ async function start(data: Partial<AdminPort> = {}, more: Partial<AdminOptions> 
   const admin = await createAdmin({
     host: '127.0.0.1',
     port: 0,
-    keys: () => new Set([hashOf('another'), hashOf(KEY)]),
-    data: {
+    keys: () => keysOf('another', KEY),
+    operations: pageOperations({
       leadPage: async (id) => (id === LEAD ? PAGE : null),
       hotDump: async () => HOT,
       status: async () => STATUS,
       metrics: async () => '# HELP a a\n',
       ...data,
-    },
+    }),
     log,
     ...more,
   })
@@ -272,10 +274,10 @@ describe('the admin plane', () => {
   })
 
   it('takes a key that was added, and not one that was removed', async () => {
-    let keys = new Set([hashOf(KEY)])
+    let keys = keysOf(KEY)
     const { ask } = await start({}, { keys: () => keys })
     expect((await ask('/admin/v1/status')).status).toBe(200)
-    keys = new Set([hashOf('new')])
+    keys = keysOf('new')
     expect((await ask('/admin/v1/status')).status).toBe(401)
     expect((await ask('/admin/v1/status', { authorization: 'bearer new' })).status).toBe(200)
   })

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { exampleLead } from '../engine/example.ts'
 
 const run = promisify(execFile)
 const dataDir = mkdtempSync(join(tmpdir(), 'gavelpost-start-'))
@@ -89,6 +90,21 @@ test.each([
   const [said, code] = (await post(body, more)).split('\n')
   expect(Number(code)).toBe(status)
   expect(JSON.parse(said!)).toMatchObject({ type: 'about:blank', status })
+})
+
+test('a change that is published decides the next lead', async () => {
+  const key = `-H 'Authorization: Bearer demo-admin'`
+  const path = `${admin}/admin/v1/contracts/brightpath`
+  const etag = /etag: (\S+)/i.exec(await shell(`curl -s -i ${key} ${path}`))![1]
+  await shell(`curl -s -f -X PATCH ${key} ${JSON_TYPE} -H 'If-Match: ${etag}' -d '{"priority":7}' ${path}`)
+  const published = JSON.parse(await shell(`curl -s -f -X POST ${key} ${admin}/admin/v1/publish`))
+  expect(published).toMatchObject({ version: 2, changes: [{ words: 'contract brightpath: priority was added (7)' }] })
+  const serving = async () => JSON.parse(await shell(`curl -s ${key} ${admin}/admin/v1/status`)).version
+  while ((await serving()) !== 2);
+  const lead = { ...exampleLead(Math.floor(Math.random() * 10_000_000)), email: 'jane.published@example.com' }
+  const [sold] = (await post(JSON.stringify(lead), `${JSON_TYPE} -H 'Authorization: Bearer demo'`)).split('\n')
+  const page = await shell(`curl -s ${key} '${admin}/admin/v1/leads/${JSON.parse(sold!).lead_id}'`)
+  expect(JSON.parse(page)).toMatchObject({ version: 2, status: 'sold' })
 })
 
 test('a hang-up has the configuration read again, and ends nothing', async () => {

@@ -460,7 +460,7 @@ describe('a good configuration', () => {
     expect(snapshot).toMatchObject({ version: 7, example: false, allowedCidrs: ['10.2.0.0/16'] })
     expect(snapshot.keys.get(KEY)).toEqual({ source: 'leadmill', test: false })
     expect(snapshot.keys.get('b'.repeat(64))).toEqual({ source: 'leadmill', test: true })
-    expect(snapshot.adminKeys).toEqual(new Set(['c'.repeat(64)]))
+    expect(snapshot.adminKeys).toEqual(new Map([['c'.repeat(64), { label: 'ops', role: 'admin' }]]))
     expect(snapshot.sources.get('leadmill')).toEqual({
       id: 'leadmill',
       name: 'leadmill',

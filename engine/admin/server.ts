@@ -1,23 +1,26 @@
-/** The admin plane's HTTP: one lead with its trace, metrics, the hot store, the state of the engine; read-only, by admin key. */
+/** The admin plane's HTTP: finds the operation, who calls it and what it was given, and sends what it answers. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { validate } from 'uuid'
+import type { AdminKey } from '../../rules/version.ts'
 import { listenFault } from '../listening.ts'
 import type { Log } from '../log.ts'
-import { METRICS_TYPE } from '../metrics.ts'
 import * as problem from '../problem.ts'
-import type { AdminPort } from './port.ts'
-import { waterfall } from './waterfall.ts'
+import type { Actor } from '../publishing.ts'
+import { readCall } from './call.ts'
+import { mayCall, type Operation, type Page } from './operation.ts'
+import { createRouter } from './router.ts'
 
 export interface AdminOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
-  /** SHA-256 of each admin key in hex, as in force now. */
-  readonly keys: () => ReadonlySet<string>
-  readonly data: AdminPort
+  /** SHA-256 of each admin key in hex, as in force now, and whose it is. */
+  readonly keys: () => ReadonlyMap<string, AdminKey>
+  readonly operations: readonly Operation[]
+  /** Told of each key that was used. */
+  readonly used?: (sha256: string) => void
   readonly log: Log
 }
 
@@ -26,6 +29,8 @@ export interface Admin {
   close(): Promise<void>
 }
 
+type Serving = AdminOptions & { readonly find: ReturnType<typeof createRouter> }
+
 const MAX_CONNECTIONS = 128
 const PATIENCE_MS = 10_000
 
@@ -33,7 +38,8 @@ const PATIENCE_MS = 10_000
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const server = createServer({ maxHeaderSize: 8_192, requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS })
   server.maxConnections = MAX_CONNECTIONS
-  server.on('request', (request, response) => void serve(options, request, response))
+  const serving = { ...options, find: createRouter(options.operations) }
+  server.on('request', (request, response) => void serve(serving, request, response))
   await listen(server, options)
   return {
     port: (server.address() as AddressInfo).port,
@@ -54,75 +60,50 @@ async function listen(server: Server, { host, port }: AdminOptions): Promise<voi
   }
 }
 
-interface Page {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-}
-
-async function serve(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let page: Page
   try {
-    page = await pageFor(options, request)
+    page = await pageFor(serving, request)
   } catch (error) {
-    options.log('admin_request_failed', { fault: error })
+    serving.log('admin_request_failed', { fault: error })
     page = problem.notReady()
   }
-  response.writeHead(page.status, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...page.headers })
+  // A body that nobody read would hold up the connection's next request.
+  const unread = request.complete ? {} : { connection: 'close' }
+  const always = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+  response.writeHead(page.status, { ...always, ...unread, ...page.headers })
   response.end(page.body)
 }
 
-async function pageFor(options: AdminOptions, request: IncomingMessage): Promise<Page> {
+async function pageFor(serving: Serving, request: IncomingMessage): Promise<Page> {
   const [path = '', query = ''] = (request.url ?? '').split('?', 2)
-  const show = pageAt(options, path)
-  if (show === null) return problem.noSuchPath()
-  if (request.method !== 'GET' && request.method !== 'HEAD') return problem.methodNotAllowed('GET, HEAD')
-  if (!isOpen(options, path) && !hasKey(options, request)) return problem.adminKeyNeeded()
-  return show(wantsText(request, query))
+  const found = serving.find(request.method ?? '', path)
+  if (found === null) return problem.noSuchPath()
+  if ('allow' in found) return problem.methodNotAllowed(found.allow)
+  const { operation, params } = found
+  const actor = callerOf(serving, request)
+  if (!isOpen(serving, operation)) {
+    if (actor === null) return problem.adminKeyNeeded()
+    if (!mayCall(actor.role, operation.role)) return problem.roleNeeded(operation.role!, actor.role)
+  }
+  const call = await readCall(operation, request, { params, query, actor: actor ?? NOBODY })
+  return 'status' in call ? call : operation.run(call)
 }
 
-type Show = (asText: boolean) => Promise<Page>
-
-const LEAD_PATH = /^\/admin\/v1\/leads\/([^/]+)$/
-
-function pageAt({ data }: AdminOptions, path: string): Show | null {
-  if (path === '/healthz') return async () => json({ status: 'alive' })
-  if (path === '/metrics') return async () => text(await data.metrics(), METRICS_TYPE)
-  if (path === '/admin/v1/hot') return async () => json(await data.hotDump())
-  if (path === '/admin/v1/status') return async () => json(await data.status())
-  const leadId = LEAD_PATH.exec(path)?.[1]
-  return leadId === undefined ? null : (asText) => leadPage(data, leadId, asText)
-}
-
-async function leadPage(data: AdminPort, leadId: string, asText: boolean): Promise<Page> {
-  const page = validate(leadId) ? await data.leadPage(leadId) : null
-  if (page === null) return problem.noSuchLead()
-  return asText ? text(waterfall(page), 'text/plain; charset=utf-8') : json(page)
-}
-
-const json = (value: unknown): Page => text(JSON.stringify(value), 'application/json')
-const text = (body: string, type: string): Page => ({ status: 200, headers: { 'content-type': type }, body })
-
-/** `format` decides, then Accept; JSON where neither asks for text. */
-function wantsText(request: IncomingMessage, query: string): boolean {
-  const format = new URLSearchParams(query).get('format')
-  if (format !== null) return format === 'text'
-  const accept = request.headers.accept ?? ''
-  return accept.includes('text/plain') && !accept.includes('json')
-}
-
+const NOBODY: Actor = { label: 'nobody', role: 'viewer' }
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
-/** Whoever can reach a loopback port may know that the engine lives and how it does. */
-const isOpen = ({ host }: AdminOptions, path: string): boolean =>
-  path === '/healthz' || (path === '/metrics' && LOOPBACK.has(host))
+/** Whoever can reach a loopback port may know how the engine does. */
+const isOpen = ({ host }: AdminOptions, { role, path }: Operation): boolean =>
+  role === null || (path === '/metrics' && LOOPBACK.has(host))
 
 /** Every key is compared, each in constant time. */
-function hasKey({ keys }: AdminOptions, request: IncomingMessage): boolean {
+function callerOf({ keys, used }: AdminOptions, request: IncomingMessage): Actor | null {
   const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (given === undefined) return false
+  if (given === undefined) return null
   const hash = createHash('sha256').update(given).digest()
-  let found = false
-  for (const key of keys()) if (timingSafeEqual(hash, Buffer.from(key, 'hex'))) found = true
+  let found: Actor | null = null
+  for (const [key, actor] of keys()) if (timingSafeEqual(hash, Buffer.from(key, 'hex'))) found = actor
+  if (found) used?.(hash.toString('hex'))
   return found
 }

@@ -93,16 +93,71 @@ export async function latestLeads(
  * Numbers a canonical configuration: the latest version's number where the text is that version's, else the next one.
  * A text that returns after another one is a new version.
  */
-export function numberVersion(db: Db, canonical: string): Promise<number> {
+export function numberVersion(db: Db, canonical: string, by = 'configuration file'): Promise<number> {
   return db.transaction().execute(async (tx) => {
-    await sql`select pg_advisory_xact_lock(74, 0)`.execute(tx)
-    const latest = await tx.selectFrom('versions').selectAll().orderBy('number', 'desc').limit(1).executeTakeFirst()
-    if (latest?.canonical === canonical) return latest.number
-    const number = (latest?.number ?? 0) + 1
-    await tx.insertInto('versions').values({ number, canonical }).execute()
-    return number
+    await lockVersions(tx)
+    const latest = await newestVersion(tx)
+    return latest.canonical === canonical ? latest.number : insertVersion(tx, { canonical, by, note: null })
   })
 }
+
+/** Whoever numbers or edits versions holds this lock to the end of the transaction. */
+export async function lockVersions(tx: Db): Promise<void> {
+  await sql`select pg_advisory_xact_lock(74, 0)`.execute(tx)
+}
+
+/** The newest version; number 0 and an empty configuration where there is none. */
+export async function newestVersion(db: Db): Promise<{ readonly number: number; readonly canonical: string }> {
+  const latest = await db
+    .selectFrom('versions')
+    .select(['number', 'canonical'])
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return latest ?? { number: 0, canonical: '{}' }
+}
+
+/** Adds the next version and tells every engine that listens. Its secrets must be stand-ins. Under `lockVersions`. */
+export async function insertVersion(
+  tx: Db,
+  { canonical, by, note }: { readonly canonical: string; readonly by: string; readonly note: string | null },
+): Promise<number> {
+  const number = (await newestVersion(tx)).number + 1
+  await tx.insertInto('versions').values({ number, canonical, published_by: by, note, sealed: true }).execute()
+  await sql`select pg_notify(${NEWS_CHANNEL}, '')`.execute(tx)
+  return number
+}
+
+/** Versions with a lower number, the newest first. */
+export async function versionsPage(db: Db, before: number, most: number) {
+  const rows = await db
+    .selectFrom('versions')
+    .select(['number', 'created_at', 'published_by', 'note'])
+    .where('number', '<', before)
+    .orderBy('number', 'desc')
+    .limit(most)
+    .execute()
+  return rows.map(({ number: version, created_at, ...rest }) => ({
+    version,
+    created_at: created_at.toISOString(),
+    ...rest,
+  }))
+}
+
+/** Audit entries with a lower number, the latest first. */
+export async function auditPage(db: Db, before: number, most: number) {
+  const rows = await db
+    .selectFrom('audit')
+    .selectAll()
+    .where('id', '<', before)
+    .orderBy('id', 'desc')
+    .limit(most)
+    .execute()
+  return rows.map(({ at, ...rest }) => ({ ...rest, at: at.toISOString() }))
+}
+
+/** Where the ledger says that something which every engine must know has changed. */
+export const NEWS_CHANNEL = 'gavelpost_news'
 
 /** Canonical text of a version; null where there is none of that number. */
 export async function versionText(db: Db, number: number): Promise<string | null> {

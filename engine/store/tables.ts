@@ -27,8 +27,45 @@ export interface HotStoreTable {
 
 export interface VersionsTable {
   number: number
+  /** With stand-ins for its secrets where `sealed`. */
   canonical: string
   created_at: Generated<Date>
+  published_by: Generated<string>
+  note: string | null
+  sealed: Generated<boolean>
+}
+
+export interface SecretsTable {
+  name: string
+  sealed: Buffer
+  wrapped: Buffer
+  key_version: number
+  kept_at: Generated<Date>
+}
+
+export interface DraftTable {
+  singleton: Generated<boolean>
+  base: number
+  canonical: string
+  revision: number
+  changed_at: Generated<Date>
+  changed_by: string
+}
+
+export interface AuditTable {
+  id: GeneratedAlways<number>
+  at: Generated<Date>
+  actor: string
+  role: string
+  action: string
+  subject: string
+  changes: JSONColumnType<readonly string[]>
+  version: number | null
+}
+
+export interface KeyUsesTable {
+  sha256: string
+  used_at: Date
 }
 
 export interface LeadsTable {
@@ -193,6 +230,10 @@ export interface LedgerTables {
   engines: EnginesTable
   hot_store: HotStoreTable
   versions: VersionsTable
+  secrets: SecretsTable
+  draft: DraftTable
+  audit: AuditTable
+  key_uses: KeyUsesTable
   leads: LeadsTable
   lead_keys: LeadKeysTable
   intents: IntentsTable

@@ -1,0 +1,27 @@
+/** Every operation of the admin plane. */
+import type { Kysely } from 'kysely'
+import type { Publishing } from '../publishing.ts'
+import type { LedgerTables } from '../store/tables.ts'
+import { keyOperations } from './keys.ts'
+import { withDocument } from './openapi.ts'
+import type { Operation } from './operation.ts'
+import { pageOperations } from './pages.ts'
+import type { AdminPort } from './port.ts'
+import { resourceOperations } from './resources.ts'
+import { versionOperations } from './versions.ts'
+
+export interface AdminParts {
+  readonly data: AdminPort
+  readonly publishing: Publishing
+  readonly db: Kysely<LedgerTables>
+}
+
+/** What stands earlier wins where two paths match. */
+export function operationsOf({ data, publishing, db }: AdminParts): readonly Operation[] {
+  return withDocument([
+    ...pageOperations(data),
+    ...versionOperations(publishing, db),
+    ...keyOperations(publishing, db),
+    ...resourceOperations(publishing),
+  ])
+}

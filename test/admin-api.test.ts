@@ -1,0 +1,248 @@
+/** The admin plane's API: its document, every operation as the document says, roles, ETags, keys. */
+import { Validator } from '@seriousme/openapi-schema-validator'
+import fc from 'fast-check'
+import { Compile } from 'typebox/schema'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mayCall } from '../engine/admin/operation.ts'
+import { goodConfig, sha256, TOKEN } from './admin-kit/configs.ts'
+import { type Described, describedIn, requestOf, SPOILERS } from './admin-kit/requests.ts'
+import { AdminKit, ROLES } from './admin-kit/server.ts'
+
+let kit: AdminKit
+let operations: readonly Described[]
+// biome-ignore lint/suspicious/noExplicitAny: the document as it comes
+let document: any
+beforeAll(async () => {
+  kit = await AdminKit.open()
+  document = await (await kit.ask({ method: 'GET', path: '/admin/v1/openapi.json', key: null })).json()
+  operations = describedIn(document)
+})
+afterAll(() => kit.close())
+
+/** What is there for sure, by the name of the parameter. */
+const NAMES = ['id', 'version', 'key', 'lead_id']
+const KNOWN = { id: 'acme', version: '1', from: '1', to: '1', format: 'json', 'If-None-Match': '*' }
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into what they expect
+const bodyOf = async (reply: Response | Promise<Response>): Promise<any> => (await reply).json()
+
+/** Says what is wrong with an answer, by the document. */
+async function faultOf(operation: Described, reply: Response): Promise<string | null> {
+  const told = operation.responses[String(reply.status)]
+  const body = await reply.text()
+  if (!told) return `${operation.id} answered ${reply.status}, which is not documented: ${body.slice(0, 300)}`
+  if (reply.status >= 500) return `${operation.id} answered ${reply.status}`
+  const type = (reply.headers.get('content-type') ?? '').split(';')[0]!
+  if (!told.content) return body === '' ? null : `${operation.id} answered a body, which is not documented`
+  const content = told.content[type]
+  if (!content) return type === 'text/plain' ? null : `${operation.id} answered ${type}, which is not documented`
+  if (!type.endsWith('json') || content.schema.$ref) return null
+  return Compile(content.schema).Check(JSON.parse(body))
+    ? null
+    : `${operation.id} answered another shape: ${body.slice(0, 500)}`
+}
+
+describe('the document', () => {
+  it('is valid OpenAPI 3.1', async () => {
+    const result = await new Validator().validate(document)
+    expect(result.errors).toBeUndefined()
+    expect(result.valid).toBe(true)
+  })
+
+  it('names each operation once, and every status that it may answer', () => {
+    const ids = operations.map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids.length).toBe(kit.operations.length)
+    for (const { id, responses, open } of operations) {
+      expect(Object.keys(responses), id).toEqual(expect.arrayContaining(open ? ['200', '503'] : ['401', '403', '503']))
+    }
+  })
+})
+
+describe('requests made from the document', () => {
+  const runs = Number(process.env['GAVEL_FUZZ'] ?? 6)
+
+  it('are answered as it says, good ones and bad ones', async () => {
+    const answered = new Map<string, Set<number>>()
+    for (const operation of operations) {
+      const statuses = new Set<number>()
+      answered.set(operation.id, statuses)
+      const good = requestOf(operation, KNOWN)
+      const send = async (request: { path: string; headers: object; body: string | undefined }) => {
+        const reply = await kit.ask({ method: operation.method, ...request, headers: { ...request.headers } })
+        statuses.add(reply.status)
+        expect(await faultOf(operation, reply), JSON.stringify(request).slice(0, 600)).toBeNull()
+      }
+      await fc.assert(fc.asyncProperty(good, send), { numRuns: runs })
+      if (operation.path.includes('{')) {
+        const [strange] = fc.sample(
+          requestOf(operation, Object.fromEntries(NAMES.map((name) => [name, '\u0000\u{1f600}/..']))),
+          1,
+        )
+        await send(strange!)
+      }
+      for (const spoil of Object.values(SPOILERS)) {
+        const [sample] = fc.sample(good, 1)
+        await send(operation.body ? spoil(sample!) : { ...spoil(sample!), body: undefined })
+      }
+    }
+    const bodied = operations.filter(({ body }) => body).map(({ id }) => id)
+    for (const id of bodied) expect([...answered.get(id)!], id).toEqual(expect.arrayContaining([400, 415]))
+  })
+})
+
+describe('who may call what', () => {
+  it('is as the table says, for every role and every operation', async () => {
+    for (const operation of kit.operations) {
+      const path = operation.path.replace(
+        /\{(\w+)\}/g,
+        (_, name) => ({ id: 'acme', version: '1' })[name as 'id'] ?? 'a'.repeat(12),
+      )
+      const ask = (key: string | null) =>
+        kit.ask({ method: operation.method, path, key, ...(operation.body ? { body: '{' } : {}) })
+      const open = operation.role === null || operation.path === '/metrics'
+      for (const key of [null, 'nobody']) {
+        const reply = await ask(key)
+        await reply.arrayBuffer()
+        expect(reply.status === 401, `${operation.id} with ${key}`).toBe(!open)
+      }
+      for (const role of ROLES) {
+        if (operation.id === 'discardDraft' && role !== 'viewer') continue
+        const reply = await ask(role)
+        await reply.arrayBuffer()
+        expect(reply.status, `${operation.id} as ${role}`).not.toBe(401)
+        expect(reply.status === 403, `${operation.id} as ${role}`).toBe(!mayCall(role, operation.role))
+      }
+    }
+  })
+})
+
+describe('a lost update', () => {
+  it('is refused, and what is there now is told', async () => {
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+    const path = '/admin/v1/contracts/acme'
+    const etag = await kit.etag(path)
+    const patch = (price: string, seen: string) =>
+      kit.ask({ method: 'PATCH', path, headers: { 'if-match': seen }, body: { price } })
+    const both = await Promise.all([patch('19.00', etag), patch('21.00', etag)])
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 412])
+    const now = both.find(({ status }) => status === 412)!.headers.get('etag')!
+    expect(now).toBe(await kit.etag(path))
+    expect((await patch('22.00', now)).status).toBe(200)
+    expect((await kit.ask({ method: 'PATCH', path, body: { price: '1.00' } })).status).toBe(428)
+    const draft = await kit.etag('/admin/v1/draft')
+    expect(
+      (await kit.ask({ method: 'PUT', path: '/admin/v1/draft', headers: { 'if-match': draft }, body: goodConfig() }))
+        .status,
+    ).toBe(200)
+    expect(
+      (await kit.ask({ method: 'PUT', path: '/admin/v1/draft', headers: { 'if-match': draft }, body: {} })).status,
+    ).toBe(412)
+  })
+})
+
+describe('a day of an operator', () => {
+  it('makes a buyer and its contract, retunes the plan, sees what changes, publishes, goes back', async () => {
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+    const make = (path: string, body: object) =>
+      kit.ask({ method: 'PUT', path, key: 'operator', headers: { 'if-none-match': '*' }, body })
+    expect((await make('/admin/v1/buyers/crane', { zone: 'UTC' })).status).toBe(201)
+    expect((await make('/admin/v1/buyers/crane', { zone: 'UTC' })).status).toBe(412)
+    const contract = { ...goodConfig().contracts.acme, buyer: 'crane', price: '25.00' }
+    expect((await make('/admin/v1/contracts/crane', contract)).status).toBe(201)
+    const faulty = await make('/admin/v1/contracts/drake', { ...contract, pryce: '1.00' })
+    expect(faulty.status).toBe(422)
+    expect((await bodyOf(faulty)).faults).toEqual([
+      { path: 'contracts.drake.pryce', message: 'is not a known key: Did you mean "price"?' },
+    ])
+    const plan = '/admin/v1/campaigns/solar/plan'
+    const tiers = [{ tier: 'open', strategy: 'auction', ping_ms: 500 }]
+    const tuned = await kit.ask({
+      method: 'PUT',
+      path: plan,
+      headers: { 'if-match': await kit.etag(plan) },
+      body: tiers,
+    })
+    expect(tuned.status).toBe(200)
+    const check = await kit.get('/admin/v1/draft/check')
+    expect(check).toMatchObject({ base: 1, faults: [], touched_leads: 0 })
+    expect(check.changes.map(({ words }: { words: string }) => words)).toEqual([
+      'buyer crane was added: {"zone":"UTC"}',
+      'campaign solar: plan.open.ping_ms 300 -> 500',
+      expect.stringMatching(/^contract crane was added: /),
+    ])
+    const published = await kit.ask({
+      method: 'POST',
+      path: '/admin/v1/publish',
+      key: 'operator',
+      body: { note: 'crane joins' },
+    })
+    expect([published.status, await published.json()]).toMatchObject([201, { version: 2 }])
+    expect((await kit.get('/admin/v1/versions')).items[0]).toMatchObject({
+      version: 2,
+      published_by: 'operator',
+      note: 'crane joins',
+    })
+    expect((await kit.ask({ method: 'POST', path: '/admin/v1/rollback/1', body: {} })).status).toBe(201)
+    expect(await kit.get('/admin/v1/diff?from=1&to=3')).toEqual({ changes: [] })
+    expect((await kit.get('/admin/v1/diff?from=2&to=3')).changes).toHaveLength(3)
+    expect((await kit.get('/admin/v1/audit')).items[0]).toMatchObject({
+      actor: 'admin',
+      action: 'rollback to 1',
+      version: 3,
+    })
+    expect((await kit.ask({ method: 'POST', path: '/admin/v1/rollback/99', body: {} })).status).toBe(404)
+  })
+
+  it('pages through many', async () => {
+    const first = await kit.get('/admin/v1/contracts?limit=1')
+    expect(first).toMatchObject({ items: [{ id: 'acme', value: { price: '18.00' } }], next: 'acme' })
+    expect(first.items[0].value.delivery.headers.Authorization).toMatch(/^sealed:/)
+    expect(JSON.stringify(first)).not.toContain(TOKEN)
+    expect(await kit.get('/admin/v1/contracts?limit=5&after=acme')).toMatchObject({
+      items: [{ id: 'bolt' }],
+      next: null,
+    })
+  })
+})
+
+describe('keys', () => {
+  it('are shown once, kept as a hash, two live at a time, and tell when they were used', async () => {
+    const path = '/admin/v1/sources/mill/keys'
+    const make = (body: object) => kit.ask({ method: 'POST', path, body })
+    const made = await bodyOf(make({ label: 'second' }))
+    expect(made.key).toMatch(/^gps_[\w-]{43}$/)
+    expect((await make({})).status).toBe(409)
+    expect((await make({ test: true })).status).toBe(201)
+    const listed = await kit.get(path)
+    expect(listed).toHaveLength(3)
+    expect(listed[1]).toEqual({ key_id: made.key_id, label: 'second', test: false, role: null, used_at: null })
+    expect(sha256(made.key).startsWith(made.key_id)).toBe(true)
+    expect(JSON.stringify(await kit.get('/admin/v1/draft'))).not.toContain(made.key)
+    expect((await kit.ask({ method: 'DELETE', path: `${path}/${made.key_id}` })).status).toBe(204)
+    expect((await kit.ask({ method: 'DELETE', path: `${path}/${made.key_id}` })).status).toBe(404)
+    expect((await kit.ask({ method: 'POST', path: '/admin/v1/sources/none/keys', body: {} })).status).toBe(404)
+    const viewer = await bodyOf(
+      kit.ask({ method: 'POST', path: '/admin/v1/keys', body: { label: 'eve', role: 'viewer' } }),
+    )
+    expect(viewer.key).toMatch(/^gpa_/)
+    await kit.uses.stop()
+    const used = await kit.kit.ask<{ sha256: string }>('select sha256 from key_uses')
+    expect(used.map((row) => row.sha256)).toContain(sha256('admin'))
+  })
+})
+
+describe('where a file governs', () => {
+  it('changes are refused in words, and reading goes on', async () => {
+    const governed = await AdminKit.open({ governs: false })
+    try {
+      const reply = await governed.ask({ method: 'POST', path: '/admin/v1/publish', body: {} })
+      expect(reply.status).toBe(409)
+      expect((await bodyOf(reply)).detail).toMatch(/A file governs this engine/)
+      expect((await governed.ask({ method: 'DELETE', path: '/admin/v1/draft' })).status).toBe(409)
+      expect(await governed.get('/admin/v1/config')).toMatchObject({ version: 1 })
+    } finally {
+      await governed.close()
+    }
+  })
+})
