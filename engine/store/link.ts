@@ -1,9 +1,7 @@
 /** One connection to Redis: it speaks our scripts, repeats what got lost, and is trusted only while the store remembers. */
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { COMMITTED_MS, HOLD_LEASE_MS, SWEEP_LIMIT, TOMBSTONE_MS } from '../../rules/caps.ts'
-import { HINT_MS, LOCK_MS } from '../../rules/claims.ts'
+import { type Reply, type ScriptName, Scripts } from './scripts.ts'
 
 export interface RedisOptions {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
@@ -27,7 +25,6 @@ export class StoreAway extends Error {
   }
 }
 
-export type Reply = number | string | readonly string[]
 /** What every script answers where the tag is not open under the epoch. */
 export const COLD_REPLY = 3
 
@@ -43,17 +40,10 @@ const RETRY_AFTER_MS = [0, 50, 250]
 const DEAD_AFTER_TIMEOUTS = 5
 /** A cold store is looked at again this often while calls come in: another process may have restored it. */
 const RECHECK_MS = 200
-const CAPS_SCRIPTS = ['hold', 'posting', 'commit', 'release'] as const
-const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'claim', 'sold', 'unclaim', 'rate', 'turn'] as const
-export type ScriptName = (typeof CAPS_SCRIPTS)[number] | (typeof PLAIN_SCRIPTS)[number]
-/** Scripts whose number of keys varies take it as their first argument. */
-const KEY_COUNTS: Partial<Record<ScriptName, number>> = { shut: 3, install: 2, open: 1, rate: 1, turn: 1 }
-
-type ScriptCalls = Record<`gp_${ScriptName}`, (...args: string[]) => Promise<Reply>>
-
 export class RedisLink {
   readonly prefix: string
-  readonly #client: Redis & ScriptCalls
+  readonly #client: Redis
+  readonly #scripts: Scripts
   readonly #host: string
   readonly #commandTimeoutMs: number
   readonly #log: (message: string) => void
@@ -65,7 +55,6 @@ export class RedisLink {
   #connection = 0
   #checked: Promise<void> = Promise.resolve()
   #recheckedAt = 0
-  #corked = false
   #lastError: unknown = new Error('not connected yet')
 
   private constructor(options: RedisOptions) {
@@ -80,8 +69,8 @@ export class RedisLink {
       commandTimeout: this.#commandTimeoutMs,
       socketTimeout: DEAD_AFTER_TIMEOUTS * this.#commandTimeoutMs,
       retryStrategy: (times) => Math.min(times * 50, 1_000),
-    }) as Redis & ScriptCalls
-    defineScripts(this.#client)
+    })
+    this.#scripts = new Scripts(this.#client, this.#commandTimeoutMs)
     this.#client.on('error', (error) => {
       this.#lastError = error
     })
@@ -124,26 +113,37 @@ export class RedisLink {
 
   /** Runs a script, whatever the store remembers. */
   async script(name: ScriptName, args: string[]): Promise<Reply> {
-    return this.call(() => this.#send(name, args))
+    return this.call(() => this.#scripts.run(name, args))
   }
 
   /** Runs a script on a store that is trusted; answers COLD instead, and says so to the listeners, where it is not. */
-  async trustedScript(name: ScriptName, args: string[]): Promise<Reply> {
-    for (const after of RETRY_AFTER_MS) {
+  trustedScript(name: ScriptName, args: string[]): Promise<Reply> {
+    if (this.#trust !== 'trusted') return this.#tryTrusted(name, args, RETRY_AFTER_MS)
+    return this.#scripts.run(name, args).then(this.#heard, (error) => {
+      this.#lastError = error
+      return this.#tryTrusted(name, args, RETRY_AFTER_MS.slice(1))
+    })
+  }
+
+  async #tryTrusted(name: ScriptName, args: string[], pauses: readonly number[]): Promise<Reply> {
+    for (const after of pauses) {
       if (after > 0) await pause(after)
       if (this.#trust === 'checking') await Promise.race([this.#checked, pause(this.#commandTimeoutMs)])
       const trust = this.#state()
       if (trust === 'cold') return this.#stillCold()
       if (trust !== 'trusted') continue
       try {
-        const reply = await this.#send(name, args)
-        if (reply === COLD_REPLY) this.fireCold()
-        return reply
+        return this.#heard(await this.#scripts.run(name, args))
       } catch (error) {
         this.#lastError = error
       }
     }
     throw new StoreAway(this.#host, this.#lastError)
+  }
+
+  readonly #heard = (reply: Reply): Reply => {
+    if (reply === COLD_REPLY) this.fireCold()
+    return reply
   }
 
   /** Runs commands that may be repeated. */
@@ -253,38 +253,10 @@ export class RedisLink {
     }
     return COLD_REPLY
   }
-
-  /** All scripts of one turn of the event loop leave in one write: half the cost of a call under load. */
-  #send(name: ScriptName, args: string[]): Promise<Reply> {
-    const stream = this.#client.stream
-    if (!this.#corked && stream) {
-      this.#corked = true
-      stream.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        stream.uncork()
-      })
-    }
-    return this.#client[`gp_${name}`](...args)
-  }
 }
 
 function runIdOf(info: string): string {
   const runId = /^run_id:(\w+)/m.exec(info)?.[1]
   if (!runId) throw new Error('INFO server has no run_id: is this Redis?')
   return runId
-}
-
-function defineScripts(client: Redis): void {
-  const read = (name: string): string => readFileSync(new URL(`../../rules/lua/${name}.lua`, import.meta.url), 'utf8')
-  const constants = Object.entries({ HOLD_LEASE_MS, TOMBSTONE_MS, COMMITTED_MS, SWEEP_LIMIT, LOCK_MS, HINT_MS })
-    .map(([name, value]) => `local ${name} = ${value}\n`)
-    .join('')
-  const places = constants + read('places')
-  for (const name of CAPS_SCRIPTS) {
-    client.defineCommand(`gp_${name}`, { numberOfKeys: 3, lua: places + read(name) })
-  }
-  for (const name of PLAIN_SCRIPTS) {
-    client.defineCommand(`gp_${name}`, { numberOfKeys: KEY_COUNTS[name], lua: constants + read(name) })
-  }
 }

@@ -11,9 +11,10 @@ import {
 import { type ClaimAnswer, type ClaimRequest, claimTag, HINT_MS, LOCK_MS, printTag } from '../../rules/claims.ts'
 import type { TurnCandidate } from '../../rules/turns.ts'
 import { type WallMs, wallMs } from '../../rules/units.ts'
-import { COLD_REPLY, RedisLink, type RedisOptions, type Reply, type ScriptName } from './link.ts'
+import { COLD_REPLY, RedisLink, type RedisOptions } from './link.ts'
 import type { HotDump, HotStore, Restoration } from './port.ts'
 import { restoreRedis } from './restore.ts'
+import type { Reply, ScriptName } from './scripts.ts'
 
 const HELD: HoldAnswer = { code: 'HELD' }
 const GONE: HoldAnswer = { code: 'GONE' }
