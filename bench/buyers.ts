@@ -24,8 +24,12 @@ function delayMs(slow: boolean): number {
   return Math.min(Math.round(SLOW.medianMs * Math.exp(SLOW.sigma * normal)), SLOW.maxMs)
 }
 
+/** Whether the buyer whom only one of two campaigns asks answers at all. */
+let tenth: 'well' | 'hanging' = 'well'
+
 function answer(request: MockRequest): MockAction {
-  const slow = request.buyer === 'slow'
+  if (request.buyer === 'tenth' && tenth === 'hanging') return { how: 'never', afterMs: 0 }
+  const slow = request.buyer === 'slow' || request.buyer === 'tenth'
   const afterMs = delayMs(slow)
   if (slow) {
     const leadId = request.body.toString('latin1', ID_STARTS, ID_STARTS + ID_LENGTH)
@@ -51,10 +55,20 @@ function takeWaits(): readonly (readonly [string, number])[] {
 }
 
 const servers = await Promise.all(Array.from({ length: BUYERS }, () => startMockBuyers({ script: answer })))
-const addressesOf = (profile: 'fast' | 'slow') =>
+const addressesOf = (profile: 'fast' | 'slow' | 'tenth') =>
   servers.map(({ url }) => ({ origin: url, pingPath: `/${profile}/ping`, postPath: `/${profile}/post` }))
 reportReady(servers[0]!.url, {
   cpu: cpuUs,
   campaigns: () => ({ fast: addressesOf('fast'), slow: addressesOf('slow') }),
+  neighbours: () => ({
+    beside: addressesOf('slow').slice(0, -1),
+    asking: [...addressesOf('slow').slice(0, -1), addressesOf('tenth').at(-1)!],
+  }),
+  well: () => {
+    tenth = 'well'
+  },
+  hanging: () => {
+    tenth = 'hanging'
+  },
   waits: takeWaits,
 })

@@ -15,7 +15,7 @@ const SOURCES = Array.from({ length: 40 }, (_, at) => `source-${at}`)
 const ZONES = ['America/New_York', 'America/Chicago', 'America/Denver', 'America/Phoenix', 'America/Los_Angeles']
 /** Monday noon in Chicago: most schedules are open. */
 const NOW = Date.UTC(2026, 2, 2, 18)
-const NO_HINTS = { exhausted: () => null, doubts: () => false }
+const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
 const AUTO = VERTICALS.get('auto_insurance')!
 
 /** `eligibility_<contracts>_us` by the index, `eligibility_loop_<contracts>_us` contract by contract. */

@@ -3,15 +3,27 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Deck } from './deck.ts'
 import { byContracts } from './eligibility.ts'
+import { isolation } from './isolation.ts'
 import { type Measured, measure, warmUp } from './measure.ts'
 import { MICRO } from './micro.ts'
 import { type Rival, type RivalName, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
-import { type Figures, figuresOf, microTable, type Rounds, rivalTable, verdictsOf, verdictTable } from './report.ts'
+import {
+  type Figures,
+  figuresOf,
+  microTable,
+  type Rounds,
+  rivalTable,
+  tidy,
+  verdictsOf,
+  verdictTable,
+} from './report.ts'
 import { startStores } from './stores.ts'
 
 const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
+const ISOLATION = 'isolation'
+const NAMES: readonly string[] = [...RIVALS, ...Object.keys(MICRO), ISOLATION]
 const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--seconds n] [--strict]
-  names      any of ${[...RIVALS, ...Object.keys(MICRO)].join(', ')}; all where none is named
+  names      any of ${NAMES.join(', ')}; all where none is named
   --json     the last line is one JSON object with every figure
   --short    one round of one second a phase: to see that it works, not to measure
   --rounds   rounds in which the rivals take turns; medians are shown (3)
@@ -21,6 +33,8 @@ const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--secon
 interface Plan {
   readonly rivals: readonly RivalName[]
   readonly micro: readonly string[]
+  /** With a buyer that hangs: what leads that do not ask it notice. */
+  readonly isolation: boolean
   readonly rounds: number
   readonly seconds: number
   readonly json: boolean
@@ -41,8 +55,7 @@ function readPlan(args: readonly string[]): Plan | string {
         seconds: { type: 'string' },
       },
     })
-    const known = [...RIVALS, ...Object.keys(MICRO)]
-    const unknown = positionals.filter((name) => !known.includes(name))
+    const unknown = positionals.filter((name) => !NAMES.includes(name))
     if (unknown.length > 0) return `there is no bench "${unknown[0]}"`
     const rounds = Number(values.rounds ?? (values.short ? 1 : 3))
     const seconds = Number(values.seconds ?? (values.short ? 1 : 5))
@@ -50,7 +63,8 @@ function readPlan(args: readonly string[]): Plan | string {
     if (!(seconds > 0 && seconds <= 3600)) return '--seconds takes a number of seconds above 0'
     const named = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
     const { json, strict } = values
-    return { rivals: RIVALS.filter(named), micro: Object.keys(MICRO).filter(named), rounds, seconds, json, strict }
+    const [rivals, micro] = [RIVALS.filter(named), Object.keys(MICRO).filter(named)]
+    return { rivals, micro, isolation: named(ISOLATION), rounds, seconds, json, strict }
   } catch (error) {
     return (error as Error).message
   }
@@ -115,6 +129,12 @@ function microFigures(plan: Plan): Figures {
   return Object.assign({}, ...plan.micro.map((name) => MICRO[name]!(batchMs))) as Figures
 }
 
+async function isolationFigures(plan: Plan): Promise<Figures> {
+  progress('one of ten buyers hangs')
+  const figures = await isolation(plan.rounds, plan.seconds)
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, tidy(value)]))
+}
+
 async function main(): Promise<void> {
   const plan = readPlan(process.argv.slice(2))
   if (typeof plan === 'string') {
@@ -124,13 +144,14 @@ async function main(): Promise<void> {
   }
   const micro = microFigures(plan)
   const compared = figuresOf(await compare(plan))
-  const figures: Figures = { ...compared, ...micro }
+  const apart = plan.isolation ? await isolationFigures(plan) : {}
+  const figures: Figures = { ...compared, ...micro, ...apart }
   const verdicts = verdictsOf(figures)
   const cores = availableParallelism()
   const run = `median over ${plan.rounds} round(s), ${plan.seconds} s a phase, ten buyers a lead, Redis and Postgres real and durable`
   const parts = [
     ...(plan.rivals.length > 0 ? [rivalTable(compared), run] : []),
-    ...(plan.micro.length > 0 ? [microTable(micro)] : []),
+    ...(plan.micro.length > 0 || plan.isolation ? [microTable({ ...micro, ...apart })] : []),
     `${cores} cores carry engine, buyers, load, Redis and Postgres at once: trust CPU per lead and ratios, not leads a second.`,
     ...(verdicts.length > 0 ? [verdictTable(verdicts)] : []),
   ]

@@ -24,6 +24,10 @@ export interface Rival {
 
 export interface ScriptedBuyers {
   readonly campaigns: CampaignBuyers
+  /** Two campaigns: `beside` asks nine buyers, `asking` the same nine and a tenth. */
+  neighbours(): Promise<CampaignBuyers>
+  /** Makes the tenth answer, or say nothing from now on. */
+  tenth(how: 'well' | 'hanging'): Promise<void>
   /** How long the buyers themselves made each lead wait, in milliseconds, of the leads since the last call. */
   waits(): Promise<ReadonlyMap<string, number>>
   stop(): Promise<void>
@@ -38,6 +42,8 @@ export async function startBuyers(): Promise<ScriptedBuyers> {
   await ready('scripted buyers', child)
   return {
     campaigns: (await ask(child, 'campaigns')) as CampaignBuyers,
+    neighbours: async () => (await ask(child, 'neighbours')) as CampaignBuyers,
+    tenth: async (how) => void (await ask(child, how)),
     waits: async () => new Map((await ask(child, 'waits')) as [string, number][]),
     stop: () => end(child),
   }

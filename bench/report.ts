@@ -143,7 +143,7 @@ export function medianOf<T>(values: readonly T[], of: (value: T) => number): num
 }
 
 /** Three significant digits are more than such a run can tell; whole numbers stay whole. */
-function tidy(value: number): number {
+export function tidy(value: number): number {
   return Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3))
 }
 

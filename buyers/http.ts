@@ -3,6 +3,7 @@ import { type Dispatcher, Pool } from 'undici'
 import { type Ms, ms } from '../rules/units.ts'
 import type { WireReply, WireRequest } from './adapter.ts'
 import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
+import type { Line } from './health.ts'
 import type { Clock, Timer } from './wire.ts'
 
 /** Bounds of one lane, which is the way to one origin for one kind of request. */
@@ -18,12 +19,16 @@ export interface LaneLimits {
  */
 export type Failure = ConnectReason | 'refused' | 'reset' | 'truncated'
 
+/** Why a request was not handed to a lane: its buyer is left alone, too many are under way, or the wire closes. */
+export type Unsent = 'breaker' | 'full' | 'closed'
+
 export const MAX_REPLY_BYTES = 256 * 1024
 /** Shorter than what common servers keep (Node 5 s, balancers 60 s): a post on a socket that they close is a doubt. */
 const KEEP_ALIVE_MS = 4_000
 const KEEP_ALIVE_MAX_MS = 30_000
 const KEEP_ALIVE_MARGIN_MS = 2_000
 const SWEEP_MS = 1_000
+const NEVER = ms(Number.POSITIVE_INFINITY)
 const NO_HEADERS: WireReply['headers'] = {}
 /** Thrown into undici from `onRequestStart`: it drops the request unwritten and keeps the connection. */
 const REFUSED = new Error('the request may not leave any more')
@@ -37,18 +42,46 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   status = 0
   /** Monotonic moment at which the sweeper ends it; set by `Lanes.watch`. */
   endsAt: Ms = ms(0)
-  lane: Lane | null = null
+  /** Monotonic moment after which a reply comes too late for anybody; the sweeper tells the buyer's health. */
+  lateAt: Ms = NEVER
+  protected readonly clock: Clock
+  readonly askedAt: Ms
+  private lane: Lane | null = null
+  private line: Line | null = null
+  private ticket = 0
   private headers: WireReply['headers'] = NO_HEADERS
   private first: Buffer | null = null
   private rest: Buffer[] | null = null
   private controller: Dispatcher.DispatchController | null = null
 
+  constructor(clock: Clock) {
+    this.clock = clock
+    this.askedAt = clock.mono()
+  }
+
   /** Asked right before the first byte. */
   protected abstract mayStart(): boolean
   protected abstract replied(reply: WireReply): void
   protected abstract failed(failure: Failure): void
+  /** True for a status by which the server says that it does not work. */
+  protected abstract isSick(status: number): boolean
   /** Its time is up, or the wire closes. */
   abstract expire(): void
+
+  /** It is on its way: over which connections, and to whose account. */
+  enter(lane: Lane, line: Line, ticket: number): void {
+    this.lane = lane
+    this.line = line
+    this.ticket = ticket
+    lane.inFlight++
+    line.inFlight++
+  }
+
+  /** Tells the buyer's health, once, that this request came to nothing by the server's fault. */
+  blame(): void {
+    this.line?.breaker.sick(this.ticket, this.clock.mono())
+    this.ticket = 0
+  }
 
   /** Cuts the connection, where the request is on one. */
   abort(): void {
@@ -74,15 +107,31 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.praise()
     this.leave()
     this.replied({ status: this.status, headers: this.headers, body: this.body() })
   }
 
   onResponseError(_controller: unknown, error: Error): void {
+    const failure = this.failureOf(error)
+    if (failure === 'refused' || failure === 'guard' || error === ABORTED) this.line?.breaker.unheard(this.ticket)
+    else this.blame()
     this.leave()
-    if (this.started) this.failed(this.status > 0 || !isBroken(error) ? 'truncated' : 'reset')
-    else if (error instanceof ConnectFailure) this.failed(error.reason)
-    else this.failed(error === REFUSED ? 'refused' : 'connect')
+    this.failed(failure)
+  }
+
+  private failureOf(error: Error): Failure {
+    if (this.started) return this.status > 0 || !isBroken(error) ? 'truncated' : 'reset'
+    if (error instanceof ConnectFailure) return error.reason
+    return error === REFUSED ? 'refused' : 'connect'
+  }
+
+  /** A whole reply is a sign of health, unless it says the contrary or comes too late. */
+  private praise(): void {
+    const now = this.clock.mono()
+    this.line?.took(now - this.askedAt)
+    if (now > this.lateAt || this.isSick(this.status)) this.blame()
+    else this.line?.breaker.well(this.ticket)
   }
 
   private body(): string {
@@ -92,8 +141,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
 
   private leave(): void {
     this.controller = null
-    this.lane?.left()
+    if (this.lane === null || this.line === null) return
+    this.lane.inFlight--
+    this.line.inFlight--
     this.lane = null
+    this.line = null
   }
 }
 
@@ -123,10 +175,6 @@ class Lane {
       bodyTimeout: 0,
     })
   }
-
-  left(): void {
-    this.inFlight--
-  }
 }
 
 /** All lanes of one kind of request (pings and posts never queue behind each other), and the sweeper of what takes too long. */
@@ -148,15 +196,16 @@ export class Lanes {
   }
 
   /** Hands the request to its lane; the exchange hears of its end, never within this call. Says why where it does not take it. */
-  send(request: WireRequest, exchange: Exchange): 'sent' | 'full' | 'closed' {
+  send(request: WireRequest, line: Line, exchange: Exchange): 'sent' | Unsent {
     if (this.closing) return 'closed'
+    const now = this.clock.mono()
+    if (line.breaker.refuses(now)) return 'breaker'
     const lane = this.lanes.get(request.origin) ?? this.open(request.origin)
-    if (lane === null || lane.inFlight >= this.limits.connections + this.limits.queue) {
+    if (lane === null || lane.inFlight >= this.limits.connections + this.limits.queue || line.isFull()) {
       this.refused++
       return 'full'
     }
-    lane.inFlight++
-    exchange.lane = lane
+    exchange.enter(lane, line, line.breaker.take(now))
     lane.pool.dispatch(
       {
         method: request.method,
@@ -223,6 +272,7 @@ export class Lanes {
     const now = this.clock.mono()
     for (const exchange of [...this.watched]) {
       if (exchange.endsAt <= now) exchange.expire()
+      else if (exchange.lateAt < now) exchange.blame()
     }
     this.sweep = this.watched.size > 0 ? this.clock.after(ms(SWEEP_MS), this.sweepUp) : null
   }

@@ -1,8 +1,9 @@
 /** Asks buyers for bids: one exchange per ping, answered exactly once, however late. */
 import { type Reason, reason } from '../rules/reason.ts'
 import { type Ms, ms } from '../rules/units.ts'
-import type { Adapter, PingAnswer, WireLead, WireReply } from './adapter.ts'
-import { Exchange, type Failure, type Lanes } from './http.ts'
+import type { PingAnswer, WireLead, WireReply } from './adapter.ts'
+import { Exchange, type Failure, type Lanes, type Unsent } from './http.ts'
+import type { Route } from './route.ts'
 import type { Clock } from './wire.ts'
 
 /** The longest that a tier may wait is 25 s; whoever drips beyond this loses the connection. */
@@ -21,30 +22,40 @@ export class Pinger {
     this.lanes = lanes
   }
 
-  /** Calls back exactly once, and never before it returns. */
-  ping(adapter: Adapter, lead: WireLead, answered: Answered): void {
-    const exchange = new PingExchange(this.clock, this.lanes, adapter, answered)
-    const request = adapter.pingRequest(lead)
-    const sent = this.lanes.send(request, exchange)
+  /** Calls back exactly once, and never before it returns. An answer after `lateAt` counts against the buyer's health. */
+  ping(route: Route, lead: WireLead, lateAt: Ms, answered: Answered): void {
+    const exchange = new PingExchange(this.clock, this.lanes, route, lateAt, answered)
+    const request = route.adapter.pingRequest(lead)
+    const sent = this.lanes.send(request, route.line('ping', request.origin), exchange)
     if (sent === 'sent') this.lanes.watch(exchange, ms(exchange.askedAt + PING_MAX_MS))
-    else exchange.decline(sent === 'full' ? 'queue_full' : reason('ping_error', 'closed'))
+    else exchange.decline(whyUnsent(sent))
+  }
+}
+
+function whyUnsent(why: Unsent): Reason {
+  switch (why) {
+    case 'breaker':
+      return 'breaker'
+    case 'full':
+      return 'queue_full'
+    case 'closed':
+      return reason('ping_error', 'closed')
+    default:
+      return why satisfies never
   }
 }
 
 class PingExchange extends Exchange {
-  readonly askedAt: Ms
-  private readonly clock: Clock
   private readonly lanes: Lanes
-  private readonly adapter: Adapter
+  private readonly route: Route
   private answered: Answered | null
 
-  constructor(clock: Clock, lanes: Lanes, adapter: Adapter, answered: Answered) {
-    super()
-    this.clock = clock
+  constructor(clock: Clock, lanes: Lanes, route: Route, lateAt: Ms, answered: Answered) {
+    super(clock)
     this.lanes = lanes
-    this.adapter = adapter
+    this.route = route
     this.answered = answered
-    this.askedAt = clock.mono()
+    this.lateAt = lateAt
   }
 
   decline(why: Reason): void {
@@ -53,6 +64,7 @@ class PingExchange extends Exchange {
 
   override expire(): void {
     this.decline(this.lanes.isClosing() ? reason('ping_error', 'closed') : 'ping_timeout')
+    if (!this.lanes.isClosing()) this.blame()
     this.abort()
   }
 
@@ -60,8 +72,12 @@ class PingExchange extends Exchange {
     return this.answered !== null && this.clock.mono() - this.askedAt <= PING_WAIT_MS
   }
 
+  protected override isSick(status: number): boolean {
+    return this.route.isSick(status)
+  }
+
   protected override replied(reply: WireReply): void {
-    this.settle(() => this.adapter.pingReply(reply))
+    this.settle(() => this.route.adapter.pingReply(reply))
   }
 
   protected override failed(failure: Failure): void {

@@ -1,14 +1,15 @@
 /** Delivers leads to winners: one exchange per post, sent at most once, ended exactly once. */
 import { type Ms, ms } from '../rules/units.ts'
-import type { Adapter, PostAnswer, PostFacts, WireLead, WireReply } from './adapter.ts'
+import type { PostAnswer, PostFacts, WireLead, WireReply } from './adapter.ts'
 import { Exchange, type Failure, type Lanes } from './http.ts'
+import type { Route } from './route.ts'
 import type { Clock, PostEnd, Timer } from './wire.ts'
 
 /** How long a connection stays open for a reply that may still resolve a timed-out post. */
 export const LATE_MS = 30_000
 
 export interface PostOrder {
-  readonly adapter: Adapter
+  readonly route: Route
   readonly lead: WireLead
   readonly facts: PostFacts
   readonly postMs: Ms
@@ -29,22 +30,24 @@ export class Poster {
   /** Calls `ended` exactly once, and never before it returns; `late` at most once, after `unknown timeout`. */
   post(order: PostOrder): void {
     const exchange = new PostExchange(this.clock, this.lanes, order)
-    const request = order.adapter.postRequest(order.lead, order.facts)
+    const { route } = order
+    const request = route.adapter.postRequest(order.lead, order.facts)
     if (this.clock.mono() > order.postBy) {
       exchange.notSent('post_by')
       return
     }
-    const sent = this.lanes.send(request, exchange)
-    if (sent !== 'sent') exchange.notSent(sent === 'full' ? 'queue_full' : 'connect_closed')
+    const sent = this.lanes.send(request, route.line('post', request.origin), exchange)
+    if (sent !== 'sent') exchange.notSent(UNSENT[sent])
   }
 }
+
+const UNSENT = { breaker: 'breaker', full: 'queue_full', closed: 'connect_closed' } as const
 
 /**
  * Waiting (no byte left) -> on the wire -> ended; a post that timed out on the wire lingers for a late reply. Once it
  * has ended it may not start any more, wherever it still waits in a queue.
  */
 class PostExchange extends Exchange {
-  private readonly clock: Clock
   private readonly lanes: Lanes
   private readonly order: PostOrder
   private readonly timer: Timer
@@ -52,8 +55,7 @@ class PostExchange extends Exchange {
   private lingers = false
 
   constructor(clock: Clock, lanes: Lanes, order: PostOrder) {
-    super()
-    this.clock = clock
+    super(clock)
     this.lanes = lanes
     this.order = order
     this.timer = clock.after(order.postMs, this.timedOut)
@@ -72,8 +74,13 @@ class PostExchange extends Exchange {
     return this.live && this.clock.mono() <= this.order.postBy
   }
 
+  protected override isSick(status: number): boolean {
+    return this.order.route.isSick(status)
+  }
+
   protected override replied(reply: WireReply): void {
-    const { adapter, late } = this.order
+    const { late } = this.order
+    const { adapter } = this.order.route
     if (this.lingers) {
       this.stopLingering()
       queueMicrotask(() => late(adapter.postReply(reply)))
@@ -87,6 +94,7 @@ class PostExchange extends Exchange {
   }
 
   private readonly timedOut = (): void => {
+    this.blame()
     if (!this.started) {
       this.notSent(this.clock.mono() > this.order.postBy ? 'post_by' : 'connect')
       return
@@ -103,7 +111,7 @@ class PostExchange extends Exchange {
   /** A status that rejects needs no body to be believed. */
   private byStatus(): PostAnswer | null {
     if (this.status < 300) return null
-    const answer = this.order.adapter.postReply({ status: this.status, headers: {}, body: '' })
+    const answer = this.order.route.adapter.postReply({ status: this.status, headers: {}, body: '' })
     return answer.kind === 'rejected' ? answer : null
   }
 

@@ -1,12 +1,14 @@
 /** The wire to all buyers as the conductor sees it: ask for a bid, deliver a lead. */
 import type { Ms, WallMs } from '../rules/units.ts'
-import type { Contract } from '../rules/version.ts'
-import type { Adapter, PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
+import type { Contract, Snapshot } from '../rules/version.ts'
+import type { PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
 import { createGuard, type LookupAll } from './guard.ts'
+import { Health, type LineHealth } from './health.ts'
 import { type LaneLimits, Lanes } from './http.ts'
 import { compileAdapter } from './native.ts'
 import { Pinger } from './pinger.ts'
 import { Poster } from './poster.ts'
+import { Route } from './route.ts'
 
 export interface Timer {
   cancel(): void
@@ -25,8 +27,11 @@ export interface Clock {
 export type PostEnd = PostAnswer | { readonly kind: 'notSent'; readonly reason: string }
 
 export interface BuyersWire {
-  /** Calls back exactly once, whenever the answer comes, however late: the tier's deadline is the conductor's. */
-  ping(contract: Contract, lead: WireLead, answered: (answer: PingAnswer) => void): void
+  /**
+   * Calls back exactly once, whenever the answer comes, however late: the tier's deadline is the conductor's. It is told
+   * as `lateAt` (monotonic), for an answer after it speaks against the buyer's health.
+   */
+  ping(contract: Contract, lead: WireLead, lateAt: Ms, answered: (answer: PingAnswer) => void): void
   /** Sends unless `postBy` (monotonic) has passed, and calls back exactly once, at the latest after the contract's `postMs`. A reply that comes after `unknown timeout` goes to `late`. */
   post(
     contract: Contract,
@@ -59,8 +64,12 @@ export interface WireStats {
 
 export interface OpenBuyersWire extends BuyersWire {
   stats(): WireStats
-  /** Takes the allow-list of a new version; connections that are open stay. */
-  allow(cidrs: readonly string[]): void
+  /** How every buyer's servers do, as far as this process has asked them. */
+  health(): readonly LineHealth[]
+  /** True where a ping or a post of this contract would not leave now: its buyer's server is unwell. */
+  refuses(contract: string): boolean
+  /** Takes the allow-list of a new version, and forgets the health of buyers that it no longer has; connections that are open stay. */
+  follow(snapshot: Pick<Snapshot, 'allowedCidrs' | 'buyers' | 'campaigns'>): void
 }
 
 const PING_LIMITS: LaneLimits = { connections: 512, queue: 2048, origins: 1000 }
@@ -75,22 +84,34 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const posts = new Lanes(clock, guard, { ...POST_LIMITS, ...options.posts })
   const pinger = new Pinger(clock, pings)
   const poster = new Poster(clock, posts)
-  const adapters = new WeakMap<Contract, Adapter>()
-  const adapterOf = (contract: Contract): Adapter => {
-    const known = adapters.get(contract)
+  const health = new Health()
+  const routes = new WeakMap<Contract, Route>()
+  const routeOf = (contract: Contract): Route => {
+    const known = routes.get(contract)
     if (known !== undefined) return known
-    const adapter = compileAdapter(contract)
-    adapters.set(contract, adapter)
-    return adapter
+    const route = new Route(contract, compileAdapter(contract), health)
+    routes.set(contract, route)
+    return route
   }
   return {
-    ping: (contract, lead, answered) => pinger.ping(adapterOf(contract), lead, answered),
+    ping: (contract, lead, lateAt, answered) => pinger.ping(routeOf(contract), lead, lateAt, answered),
     post: (contract, lead, facts, postBy, ended, late) =>
-      poster.post({ adapter: adapterOf(contract), lead, facts, postMs: contract.postMs, postBy, ended, late }),
+      poster.post({ route: routeOf(contract), lead, facts, postMs: contract.postMs, postBy, ended, late }),
     stats: () => ({ pings: pings.stats(), posts: posts.stats() }),
-    allow: guard.allow,
+    health: () => health.report(clock.mono()),
+    refuses: (contract) => health.refuses(contract, clock.mono()),
+    follow: ({ allowedCidrs, buyers, campaigns }) => {
+      guard.allow(allowedCidrs)
+      health.keep(contractsOf(campaigns), new Set(buyers.keys()))
+    },
     close: async () => {
       await Promise.all([pings.close(), posts.close()])
     },
   }
+}
+
+function contractsOf(campaigns: Snapshot['campaigns']): ReadonlySet<string> {
+  const ids = new Set<string>()
+  for (const { contracts } of campaigns.values()) for (const { id } of contracts) ids.add(id)
+  return ids
 }

@@ -157,8 +157,9 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
     if (command.seats.some((seat) => awaitsPing(lead.state, seat)))
       hear(ports, lead, { on: 'deadline', at, tier: command.tier })
   })
+  const lateAt = ms(lead.openedAt + command.deadlineAt)
   for (const seat of command.seats) {
-    ports.wire.ping(contractOf(lead, seat), lead.wire, (said) => {
+    ports.wire.ping(contractOf(lead, seat), lead.wire, lateAt, (said) => {
       const at = now(ports, lead)
       const counts = pingCounts(lead.state, seat, at)
       tallyPing(ports.metrics, contractOf(lead, seat).buyer.id, said, !counts, ports.clock.mono() - askedAt)

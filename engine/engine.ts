@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
+import { buyerPages } from './admin/buyer-page.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
 import { assertAlone } from './alone.ts'
@@ -104,7 +105,9 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const hot = redis ?? new MemoryStore(String(ownership.engine))
   const ledger = await PostgresLedger.open({ url: databaseUrl, engine: ownership.engine, clock, log: note })
   const live = new LiveLeads(env.maxInFlight)
-  const [hints, later, releases] = [new Hints(clock), new Later(clock), new Releases(clock)]
+  const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
+  const hints = new Hints(clock, wire.refuses)
+  const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
   const recovery = new Recovery({
@@ -120,7 +123,6 @@ async function openCore(options: EngineOptions): Promise<Core> {
     warmed: () => releases.repeat((again) => later.add(again)),
     log: note,
   })
-  const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
   const parts = { ownership, ledger, hot, wire, live, hints, later, releases, lookout, recovery, warmth }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -189,6 +191,7 @@ function openEdge(core: Core, host: string): Promise<Edge> {
 
 function adminOf(core: Core): AdminPort {
   const { foundation, hot, metrics } = core
+  metrics.buyers(() => core.wire.health())
   for (const name of Object.keys(queuesOf(core))) metrics.queue(name, () => queuesOf(core)[name]!)
   return adminData({
     db: foundation.db,
@@ -197,6 +200,7 @@ function adminOf(core: Core): AdminPort {
     ready: () => isReady(core),
     version: () => core.snapshot.version,
     queues: () => queuesOf(core),
+    buyers: () => buyerPages(core.ownership.engine, core.wire.health()),
   })
 }
 
@@ -245,7 +249,7 @@ async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
   const warm = await core.warmth.wait()
   core.next = null
   if (!warm) throw new Error('the hot store is cold')
-  core.wire.allow(snapshot.allowedCidrs)
+  core.wire.follow(snapshot)
   core.ports.limiter.keep(snapshot.sources)
   core.snapshot = snapshot
 }

@@ -1,4 +1,4 @@
-/** What eligibility may know beforehand to save pings: caps that were just full, contracts with too many doubts. The hold decides. */
+/** What eligibility may know beforehand to save pings: caps that were just full, contracts with too many doubts, buyers that are unwell. The hold decides. */
 import type { Clock } from '../buyers/wire.ts'
 
 /** A full cap is believed for so long: short, for a release or a new window opens it again. */
@@ -7,13 +7,16 @@ const FULL_FOR_MS = 250
 const DOUBTS_MAX = 3
 
 export class Hints {
+  /** True where the contract's buyer is left alone because its server is unwell. */
+  readonly unwell: (contract: string) => boolean
   readonly #clock: Clock
   /** By contract, so it never grows beyond the configuration's contracts. */
   readonly #full = new Map<string, { readonly window: string; readonly until: number }>()
   #doubts: ReadonlyMap<string, number> = new Map()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, unwell: (contract: string) => boolean) {
     this.#clock = clock
+    this.unwell = unwell
   }
 
   /** A hold of this contract was just refused for this window. */

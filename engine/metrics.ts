@@ -1,5 +1,6 @@
 /** What an operator may watch: durations by stage, what became of leads and seats, what waits in queues. */
 import { AggregatorRegistry, collectDefaultMetrics, Gauge, type MetricObjectWithValues, Registry } from 'prom-client'
+import type { LineHealth } from '../buyers/health.ts'
 import type { OutcomeKind } from '../rules/auction.ts'
 import type { ReasonName } from '../rules/reason.ts'
 import { Count, Durations } from './series.ts'
@@ -45,6 +46,8 @@ export interface Metrics {
   rateLimited(source: string): void
   /** Something that waits or is under way: `ledger`, `leads`, `pings`, `posts`, `connections`. Read at each scrape. */
   queue(name: string, depth: () => number): void
+  /** How buyers' servers do. Read at each scrape. */
+  buyers(read: () => readonly LineHealth[]): void
   /** Everything that this process counted, for a primary that adds up its workers. */
   json(): Promise<MetricsJson>
   /** Prometheus's text format. */
@@ -78,6 +81,7 @@ export function createMetrics(): Metrics {
     capFull: (window) => capsFull.add(window),
     rateLimited: (source) => limited.add(source),
     queue: (name, depth) => void queues.set(name, depth),
+    buyers: (read) => buyerGauges(registry, read),
     json: () => registry.getMetricsAsJSON() as unknown as Promise<MetricsJson>,
     text: () => registry.metrics(),
   }
@@ -95,6 +99,38 @@ function queueGauge(registry: Registry): Map<string, () => number> {
     },
   })
   return depths
+}
+
+/** Buyers beyond so many are not told apart on a page. */
+const SHOWN_LINES = 1_000
+const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 } as const
+const BUYER_LABELS = ['buyer', 'kind'] as const
+
+/** A buyer at several addresses is one: its counts are added up, of states and latencies the worst is shown. */
+function buyerGauges(registry: Registry, read: () => readonly LineHealth[]): void {
+  const gauge = (name: string, help: string, aggregator: 'max' | 'sum', of: (line: LineHealth) => number | null) =>
+    new Gauge({
+      ...{ name: `gavelpost_buyer_${name}`, help, aggregator, labelNames: BUYER_LABELS, registers: [registry] },
+      collect() {
+        const shown = new Map<string, { readonly labels: Record<'buyer' | 'kind', string>; value: number }>()
+        for (const line of read().slice(0, SHOWN_LINES)) {
+          const value = of(line)
+          if (value === null) continue
+          const { buyer, kind } = line
+          const key = `${kind} ${buyer}`
+          const one = shown.get(key)
+          if (one === undefined) shown.set(key, { labels: { buyer, kind }, value })
+          else one.value = aggregator === 'sum' ? one.value + value : Math.max(one.value, value)
+        }
+        this.reset()
+        for (const { labels, value } of shown.values()) this.set(labels, value)
+      },
+    })
+  gauge('breaker', 'Closed 0, half open 1, open 2.', 'max', ({ state }) => BREAKER_STATES[state])
+  gauge('breaker_trips', 'How often the breaker opened.', 'sum', ({ trips }) => trips)
+  gauge('in_flight', 'Requests under way.', 'sum', ({ inFlight }) => inFlight)
+  gauge('latency_p50_ms', 'Median of the latest replies.', 'max', ({ latency }) => latency?.p50 ?? null)
+  gauge('latency_p95_ms', '95th percentile of the latest replies.', 'max', ({ latency }) => latency?.p95 ?? null)
 }
 
 /** The pages of several processes as one: counts and depths are added, delays averaged. */

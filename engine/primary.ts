@@ -58,6 +58,7 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
     ready: () => true,
     version: () => snapshot.version,
     queues: () => ({}),
+    buyers: () => [],
   })
   return {
     origin: `http://${host}:${env.port}`,
@@ -73,7 +74,7 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
   }
 }
 
-/** Ready where every worker is; queues are added up. */
+/** Ready where every worker is; queues are added up; each says how it finds the buyers. */
 function statusOfAll(own: StatusPage, workers: readonly StatusPage[], expected: number): StatusPage {
   const queues: Record<string, number> = {}
   for (const worker of workers) {
@@ -81,5 +82,5 @@ function statusOfAll(own: StatusPage, workers: readonly StatusPage[], expected: 
   }
   const ready = workers.length === expected && workers.every((worker) => worker.ready)
   const epoch = Math.max(0, ...workers.map((worker) => worker.epoch))
-  return { ...own, ready, epoch, queues }
+  return { ...own, ready, epoch, queues, buyers: workers.flatMap((worker) => worker.buyers) }
 }

@@ -15,6 +15,7 @@ export const DEFAULTS = {
   rate_per_second: 100,
   duplicate_fields: ['phone', 'email'],
   duplicate_days: 30,
+  health: { failures: 8, retry_ms: 5_000, retry_max_ms: 60_000, pings: 512, posts: 128 },
 } as const
 
 /** No ping tier may take longer: beyond it a source's own client gives up. */
@@ -160,6 +161,14 @@ const Pause = object({
   reason: opt(text('why')),
 })
 
+const Health = object({
+  failures: opt(whole(1, 10, 'failures among ten requests')),
+  retry_ms: opt(whole(100, 3_600_000, 'milliseconds')),
+  retry_max_ms: opt(whole(100, 3_600_000, 'milliseconds')),
+  pings: opt(whole(1, 10_000, 'pings under way')),
+  posts: opt(whole(1, 10_000, 'posts under way')),
+})
+
 const BuyerShape = object({
   name: opt(text('a name')),
   zone: text('an IANA time zone, such as America/Chicago'),
@@ -168,6 +177,7 @@ const BuyerShape = object({
   filter: opt(Type.Unknown()),
   schedule: opt(Schedule),
   pause: opt(Pause),
+  health: opt(Health),
   caps: opt(Caps),
 })
 

@@ -18,15 +18,17 @@ export interface EligibilityHints {
   readonly exhausted: (contract: string) => string | null
   /** True where the contract has as many posts in doubt as it may. */
   readonly doubts: (contract: string) => boolean
+  /** True where the contract's buyer is left alone because its server is unwell. */
+  readonly unwell: (contract: string) => boolean
 }
 
 /**
  * Sorts the campaign's seats for one lead, in seat order. Where the campaign's or the source's own filter turns the lead
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
- * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, `doubts`,
- * `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test deliveries alone: no contract has one, so all
- * are `inactive` for it.
+ * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, `breaker`,
+ * `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test deliveries alone: no contract has
+ * one, so all are `inactive` for it.
  */
 export function openingOf(
   campaign: Campaign,
@@ -72,6 +74,7 @@ function reasonOf(name: keyof typeof REASONS, field: string): Reason {
 }
 
 function knownLimit(contract: string, hints: EligibilityHints): Reason | null {
+  if (hints.unwell(contract)) return 'breaker'
   if (hints.doubts(contract)) return 'doubts'
   const window = hints.exhausted(contract)
   return window === null ? null : reason('cap', window)

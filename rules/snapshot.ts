@@ -18,6 +18,7 @@ import type {
   AdminKey,
   ApiKey,
   Buyer,
+  BuyerHealth,
   Campaign,
   CapKind,
   CapRule,
@@ -107,7 +108,20 @@ function buildBuyer(id: string, buyer: BuyerFile): Buyer {
     zone: buyer.zone,
     group: buyer.group ?? id,
     legalEntity: buyer.legal_entity ?? name,
+    health: buildHealth(buyer),
     caps: capRules('buyer', id, buyer.zone, buyer.caps),
+  }
+}
+
+/** A longest wait below the first one would end every wait before it began: the first one stands. */
+function buildHealth({ health }: BuyerFile): BuyerHealth {
+  const set = { ...DEFAULTS.health, ...health }
+  return {
+    failures: set.failures,
+    retryMs: ms(set.retry_ms),
+    retryMaxMs: ms(Math.max(set.retry_ms, set.retry_max_ms)),
+    pings: set.pings,
+    posts: set.posts,
   }
 }
 

@@ -89,7 +89,20 @@ export interface Buyer {
   /** Buyers of one group never get two copies of one lead. A buyer without a group is its own. */
   readonly group: string
   readonly legalEntity: string
+  readonly health: BuyerHealth
   readonly caps: readonly CapRule[]
+}
+
+/** When a buyer's server counts as unwell, and how much of it may be under way in one process. */
+export interface BuyerHealth {
+  /** Failures among its latest ten requests of one kind with which it is left alone. */
+  readonly failures: number
+  /** How long it is left alone before one request probes it; twice as long after each probe that fails, up to `retryMaxMs`. */
+  readonly retryMs: Ms
+  readonly retryMaxMs: Ms
+  /** Most pings and posts under way; one more is not sent. */
+  readonly pings: number
+  readonly posts: number
 }
 
 export interface Contract {

@@ -192,7 +192,7 @@ describe('the waterfall', () => {
 const KEY = 'demo-admin'
 const hashOf = (key: string) => createHash('sha256').update(key).digest('hex')
 const keysOf = (...keys: string[]) => new Map(keys.map((key) => [hashOf(key), { label: key, role: 'admin' as const }]))
-const STATUS: StatusPage = { ready: true, version: 3, epoch: 7, engines: [], queues: { ledger: 0 } }
+const STATUS: StatusPage = { ready: true, version: 3, epoch: 7, engines: [], queues: { ledger: 0 }, buyers: [] }
 const HOT = { epoch: 7, counters: { 'contract:hop:day:count:2026-03-02': 1 }, tokens: [] }
 
 const admins: Admin[] = []

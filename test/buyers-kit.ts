@@ -8,6 +8,8 @@ import { type Ms, micros, ms, wallMs } from '../rules/units.ts'
 import type { Buyer, Contract } from '../rules/version.ts'
 
 export const LOOPBACK = ['127.0.0.0/8']
+/** A ping that nobody gives up on. */
+export const NEVER_LATE = ms(Number.POSITIVE_INFINITY)
 
 /** Time stands still until it is moved; sockets go on in real time. */
 export class HandClock implements Clock {
@@ -46,12 +48,13 @@ export class HandClock implements Clock {
   }
 }
 
-const BUYER: Buyer = {
+export const BUYER: Buyer = {
   id: 'acme',
   name: 'Acme',
   zone: 'America/Chicago',
   group: 'acme',
   legalEntity: 'Acme Solar LLC',
+  health: { failures: 8, retryMs: ms(5_000), retryMaxMs: ms(60_000), pings: 512, posts: 128 },
   caps: [],
 }
 
@@ -135,7 +138,7 @@ export function factsOf(contract: Contract, more: Partial<PostFacts> = {}): Post
 }
 
 export function pingOf(wire: BuyersWire, contract: Contract, lead: WireLead = wireLead()): Promise<PingAnswer> {
-  return new Promise((answered) => wire.ping(contract, lead, answered))
+  return new Promise((answered) => wire.ping(contract, lead, NEVER_LATE, answered))
 }
 
 /** A post under way: how it ended, everything that was called back, and what came late. */

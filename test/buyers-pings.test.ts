@@ -6,7 +6,7 @@ import { bidBody, type Fault, faulty, reply } from '../bench/mock-temper.ts'
 import type { PingAnswer } from '../buyers/adapter.ts'
 import { PING_MAX_MS, PING_WAIT_MS } from '../buyers/pinger.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
-import { contractAt, HandClock, httpReply, LOOPBACK, pingOf, rawServer, wireLead } from './buyers-kit.ts'
+import { contractAt, HandClock, httpReply, LOOPBACK, NEVER_LATE, pingOf, rawServer, wireLead } from './buyers-kit.ts'
 
 const BID = bidBody('18.50', 'B-77')
 let clock: HandClock
@@ -56,7 +56,7 @@ describe('a ping', () => {
   it('is never answered before the call returns', async () => {
     let returned = false
     const answer = new Promise((done) => {
-      wire.ping(contractAt('http://127.0.0.1:1'), wireLead(), (said) => done([returned, said]))
+      wire.ping(contractAt('http://127.0.0.1:1'), wireLead(), NEVER_LATE, (said) => done([returned, said]))
       returned = true
     })
     expect(await answer).toEqual([true, noBid('ping_error:connect')])
@@ -65,7 +65,9 @@ describe('a ping', () => {
   it('asks many at once and reuses the connections', async () => {
     const contract = contractAt(mock.url)
     for (let round = 0; round < 3; round++) {
-      expect(await gather(40, (answered) => wire.ping(contract, wireLead(), answered))).toEqual(Array(40).fill(bid))
+      expect(await gather(40, (answered) => wire.ping(contract, wireLead(), NEVER_LATE, answered))).toEqual(
+        Array(40).fill(bid),
+      )
     }
     expect(mock.openSockets()).toBeLessThan(60)
     expect(mock.counts.ping).toBe(120)
@@ -141,7 +143,7 @@ describe('a buyer at fault', () => {
     script = () => faulty(kinds[turn++ % kinds.length]!, reply(0, BID))
     const called: number[] = []
     const contract = contractAt(mock.url)
-    for (let i = 0; i < 100; i++) wire.ping(contract, wireLead(), () => (called[i] = (called[i] ?? 0) + 1))
+    for (let i = 0; i < 100; i++) wire.ping(contract, wireLead(), NEVER_LATE, () => (called[i] = (called[i] ?? 0) + 1))
     await vi.waitFor(() => expect(called.filter(Boolean)).toHaveLength(80))
     clock.advance(PING_MAX_MS + 1_000)
     await vi.waitFor(() => expect(called.filter(Boolean)).toHaveLength(100))
@@ -159,7 +161,7 @@ describe('the bounds', () => {
     const slow = await rawServer((socket) => held.push(socket))
     const contract = contractAt(slow.url)
     const answers: PingAnswer[] = []
-    for (let i = 0; i < 8; i++) wire.ping(contract, wireLead(), (answer) => answers.push(answer))
+    for (let i = 0; i < 8; i++) wire.ping(contract, wireLead(), NEVER_LATE, (answer) => answers.push(answer))
     await vi.waitFor(() => expect(answers).toHaveLength(3))
     expect(answers).toEqual(Array(3).fill(noBid('queue_full')))
     expect(wire.stats().pings).toEqual({ inFlight: 5, origins: 1, refused: 3 })
@@ -177,7 +179,7 @@ describe('the bounds', () => {
     const held: net.Socket[] = []
     const slow = await rawServer((socket) => held.push(socket))
     const contract = contractAt(slow.url)
-    const answers = gather(2, (answered) => wire.ping(contract, wireLead(), answered))
+    const answers = gather(2, (answered) => wire.ping(contract, wireLead(), NEVER_LATE, answered))
     await vi.waitFor(() => expect(held).toHaveLength(1))
     clock.advance(PING_WAIT_MS + 1)
     held[0]!.write(httpReply(BID))
@@ -206,7 +208,7 @@ describe('closing', () => {
   it('answers what is under way, refuses what comes later, and leaves no socket', async () => {
     script = () => faulty('never', reply(0, BID))
     const contract = contractAt(mock.url)
-    const answers = gather(5, (answered) => wire.ping(contract, wireLead(), answered))
+    const answers = gather(5, (answered) => wire.ping(contract, wireLead(), NEVER_LATE, answered))
     await vi.waitFor(() => expect(mock.counts.ping).toBe(5))
     await wire.close()
     expect(await answers).toEqual(Array(5).fill(noBid('ping_error:closed')))

@@ -21,7 +21,7 @@ const SOURCE = { id: 'web', filters: new Map() } as unknown as Source
 /** Monday noon in Chicago. */
 const NOW = wallMs(Date.UTC(2026, 2, 2, 18))
 const HOUR_MS = 3_600_000
-const OPEN: EligibilityHints = { exhausted: () => null, doubts: () => false }
+const OPEN: EligibilityHints = { exhausted: () => null, doubts: () => false, unwell: () => false }
 
 interface Terms {
   readonly active?: boolean
@@ -72,8 +72,13 @@ test('every other seat has its reason', () => {
     {},
     {},
     { active: false },
+    {},
   ])
-  const hints = { exhausted: (id: string) => (id === 'c6' ? 'day' : null), doubts: (id: string) => id === 'c5' }
+  const hints: EligibilityHints = {
+    exhausted: (id) => (id === 'c6' ? 'day' : null),
+    doubts: (id) => id === 'c5',
+    unwell: (id) => id === 'c9',
+  }
   expect(openingOf(campaign, leadOf(), SOURCE, NOW, hints)).toEqual({
     eligible: [7],
     excluded: {
@@ -83,21 +88,23 @@ test('every other seat has its reason', () => {
       filter_ownership: [3],
       doubts: [5],
       cap_day: [6],
+      breaker: [9],
     },
   })
 })
 
 test('the first reason is the one: what the contract is, then where the lead comes from, then the lead, then the caps', () => {
-  const full: EligibilityHints = { exhausted: () => 'day', doubts: () => true }
-  const reasonOf = (terms: Terms, raw = {}) =>
-    Object.keys(openingOf(campaignOf([terms]), leadOf(raw), SOURCE, NOW, full).excluded)
+  const full: EligibilityHints = { exhausted: () => 'day', doubts: () => true, unwell: () => true }
+  const reasonOf = (terms: Terms, raw = {}, hints = full) =>
+    Object.keys(openingOf(campaignOf([terms]), leadOf(raw), SOURCE, NOW, hints).excluded)
   const everything = { active: false, sources: ['other'], filter: { state: 'CA' } }
   const named = { consented_sellers: 'Bolt LLC' }
   expect(reasonOf(everything, named)).toEqual(['inactive'])
   expect(reasonOf({ ...everything, active: true }, named)).toEqual(['source_not_allowed'])
   expect(reasonOf({ filter: { state: 'CA' } }, named)).toEqual(['filter_state'])
   expect(reasonOf({}, named)).toEqual(['no_consent'])
-  expect(reasonOf({})).toEqual(['doubts'])
+  expect(reasonOf({})).toEqual(['breaker'])
+  expect(reasonOf({}, {}, { ...full, unwell: () => false })).toEqual(['doubts'])
 })
 
 test('where the consumer named sellers, only they may buy, whatever the spelling of their names', () => {
@@ -130,6 +137,7 @@ test('whatever the contracts, every seat stands in exactly one place, under a li
       const hints = {
         exhausted: (id: string) => ((id.length * 7 + salt) % 3 === 0 ? 'month' : null),
         doubts: (id: string) => (id.charCodeAt(1) + salt) % 5 === 0,
+        unwell: (id: string) => (id.charCodeAt(1) + salt) % 7 === 0,
       }
       const opened = openingOf(campaignOf(contracts), lead, SOURCE, NOW, hints)
       const excluded = excludedSeats(opened, contracts.length)

@@ -7,7 +7,7 @@ import { excludedSeats } from '../rules/seats.ts'
 import { wallMs } from '../rules/units.ts'
 import { compileVersion } from '../rules/version.ts'
 
-const NO_HINTS = { exhausted: () => null, doubts: () => false }
+const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
 const delivery = { post_url: 'https://acme.example/leads' }
 const contract = { campaign: 'solar', status: 'active', price: '18.50', delivery }
 

@@ -66,6 +66,20 @@ describe('the page', () => {
       expect(figure(page, name)).toBeGreaterThanOrEqual(0)
   })
 
+  it('shows each buyer once: counts of its addresses added up, of states and latencies the worst', async () => {
+    const metrics = createMetrics()
+    const line = { buyer: 'acme', kind: 'ping', trips: 1, inFlight: 2, refused: 0 } as const
+    metrics.buyers(() => [
+      { ...line, origin: 'https://a.example', state: 'closed', latency: { p50: 40, p95: 90 } },
+      { ...line, origin: 'https://b.example', state: 'open', latency: null },
+    ])
+    const page = await metrics.text()
+    const labels = '{buyer="acme",kind="ping"}'
+    expect(figure(page, `gavelpost_buyer_breaker${labels}`)).toBe(2)
+    expect(figure(page, `gavelpost_buyer_latency_p95_ms${labels}`)).toBe(90)
+    expect(figure(page, `gavelpost_buyer_in_flight${labels}`)).toBe(4)
+  })
+
   it('adds up the pages of several processes', async () => {
     const [one, two] = [createMetrics(), createMetrics()]
     one.lead('sold')

@@ -234,7 +234,7 @@ class Play {
     })
     return {
       ...{ clock: systemClock(), wire: this.#wire(), hot, ledger: this.#ledger, live: new LiveLeads(10) },
-      ...{ hints: { exhausted: () => null, doubts: () => false } },
+      ...{ hints: { exhausted: () => null, doubts: () => false, unwell: () => false } },
       ...{
         warm: async () => false,
         hotLater: () => {},
@@ -249,7 +249,7 @@ class Play {
 
   #wire(): BuyersWire {
     return {
-      ping: (of, _lead, answered) => {
+      ping: (of, _lead, _lateAt, answered) => {
         const bid = this.#script[of.id]?.[0]
         if (bid === undefined) setImmediate(answered, { kind: 'noBid', reason: reason('no_bid', 'not_interested') })
         else setImmediate(answered, { kind: 'bid', price: micros(Number(bid) * 1_000_000), buyerReference: null })

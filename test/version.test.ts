@@ -492,6 +492,13 @@ describe('a good configuration', () => {
       ],
     })
     expect(snapshot.buyers.get('acme')).toMatchObject({ name: 'acme', group: 'acme', legalEntity: 'acme' })
+    expect(snapshot.buyers.get('acme')!.health).toEqual({
+      failures: 8,
+      retryMs: 5_000,
+      retryMaxMs: 60_000,
+      pings: 512,
+      posts: 128,
+    })
     expect(snapshot.buyers.get('bolt')).toMatchObject({
       name: 'Bolt Energy',
       group: 'sparks',

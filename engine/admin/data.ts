@@ -14,6 +14,7 @@ export interface AdminSources {
   readonly ready: () => boolean
   readonly version: () => number
   readonly queues: () => Readonly<Record<string, number>>
+  readonly buyers: () => StatusPage['buyers']
 }
 
 /** An engine that was fenced longer ago is not shown. */
@@ -33,7 +34,14 @@ export function adminData(sources: AdminSources): AdminPort {
     async status() {
       const engines = await db.selectFrom('engines').selectAll().orderBy('id', 'desc').limit(SHOWN_ENGINES).execute()
       const [version, epoch, ready] = [sources.version(), hot.epoch(), sources.ready()]
-      return { ready, version, epoch, engines: engines.map(enginePage), queues: sources.queues() }
+      return {
+        ready,
+        version,
+        epoch,
+        engines: engines.map(enginePage),
+        queues: sources.queues(),
+        buyers: sources.buyers(),
+      }
     },
   }
 }

@@ -109,6 +109,25 @@ export interface StatusPage {
   }[]
   /** What waits or is under way here, by name. */
   readonly queues: Readonly<Record<string, number>>
+  /** How buyers' servers do, as each engine has found them: those that are left alone first. */
+  readonly buyers: readonly BuyerPage[]
+}
+
+export interface BuyerPage {
+  readonly engine: number
+  readonly buyer: string
+  readonly kind: 'ping' | 'post'
+  readonly origin: string
+  /** `open`: it is left alone; `half_open`: one request at a time probes it. */
+  readonly state: 'closed' | 'open' | 'half_open'
+  /** How often it was left alone since the engine started. */
+  readonly trips: number
+  readonly in_flight: number
+  /** Requests that were not sent because too many were under way. */
+  readonly refused: number
+  /** Of its latest replies; null before the first. */
+  readonly p50_ms: number | null
+  readonly p95_ms: number | null
 }
 
 const TRACE_LINE = /^ *(\d+) ([<>]) (.*)$/s

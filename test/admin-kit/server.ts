@@ -52,7 +52,7 @@ export class AdminKit {
     await new Publishing({ ...settings, governs: true }).apply(first, goodConfig(), 0, null)
     const publishing = new Publishing({ ...settings, governs })
     const data = adminData({
-      ...{ db, hot: new MemoryStore('1'), ready: () => true, version: () => 1, queues: () => ({}) },
+      ...{ db, hot: new MemoryStore('1'), ready: () => true, version: () => 1, queues: () => ({}), buyers: () => [] },
       metrics: async () => '# none\n',
     })
     const operations = operationsOf({ data, publishing, db })

@@ -87,7 +87,7 @@ export class ScriptedWire implements BuyersWire {
     this.#story = story
   }
 
-  ping(contract: Contract, _lead: WireLead, answered: (answer: PingAnswer) => void): void {
+  ping(contract: Contract, _lead: WireLead, _lateAt: Ms, answered: (answer: PingAnswer) => void): void {
     const { after, says } = pingCourse(contract, this.#story.contracts[contract.id]!.ping ?? 'silent')
     this.#clock.after(ms(after), () => answered(says))
   }

@@ -25,7 +25,7 @@ export interface Cast extends Stage {
 
 /** What every consumer of these stories has; a story names only what matters to it. */
 const CONSUMER = { first_name: 'Ann', last_name: 'Lee', phone: '512-555-0142', email: 'ann@example.com' }
-const NO_HINTS = { exhausted: () => null, doubts: () => false }
+const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
 
 export function castStory(story: Story): Cast {
   const stage = compileStory(story)

@@ -198,7 +198,7 @@ class MachinePlay {
       if (seats.some((seat) => awaitsPing(this.#state, seat))) this.#hear({ on: 'deadline', at: this.#now, tier })
     })
     for (const seat of seats)
-      this.#wire.ping(this.#contract(seat), wireLead(this.#cast), (said) => {
+      this.#wire.ping(this.#contract(seat), wireLead(this.#cast), ms(deadlineAt), (said) => {
         const at = this.#now
         if (!pingCounts(this.#state, seat, at))
           this.#hear({ on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })

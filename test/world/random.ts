@@ -4,7 +4,7 @@ import type { PingScript, PostScript, Story, StoryCaps, StoryContract, StoryStor
 
 /** Few prices, so that ties and floors are met often. */
 const price = fc.constantFrom('4.00', '5.00', '7.50', '8.00', '10.00', '10.00', '12.345678', '20.00')
-const fault = fc.constantFrom<WireFault>('dns', 'connect', 'tls', 'guard', 'reset', 'truncated')
+const fault = fc.constantFrom<WireFault>('dns', 'connect', 'tls', 'guard', 'breaker', 'reset', 'truncated')
 const soon = fc.integer({ min: 0, max: 300 })
 
 const ping: fc.Arbitrary<PingScript> = fc.oneof(

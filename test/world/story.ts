@@ -26,8 +26,8 @@ export type PostScript =
   | { readonly after: number; readonly status: number; readonly body?: string; readonly whole?: boolean }
   | { readonly after: number; readonly fault: WireFault }
 
-/** The first four leave no byte behind; of the last two nobody knows what the buyer read. */
-export type WireFault = 'dns' | 'connect' | 'tls' | 'guard' | 'reset' | 'truncated'
+/** The first five leave no byte behind; of the last two nobody knows what the buyer read. */
+export type WireFault = 'dns' | 'connect' | 'tls' | 'guard' | 'breaker' | 'reset' | 'truncated'
 
 /** What is used, and the limit. Windows count leads; behind `spend.` stands money as text. */
 export type StoryCaps = Readonly<Record<string, readonly [number, number] | readonly [string, string]>>
