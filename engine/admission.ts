@@ -1,5 +1,6 @@
 /** Who may send this lead: key, campaign, rate, and a body that can be read. */
 import { createHash } from 'node:crypto'
+import type { Ms } from '../rules/units.ts'
 import type { ApiKey, Campaign, Snapshot, Source } from '../rules/version.ts'
 import { readBody } from './bodies.ts'
 import type { EdgeRequest } from './edge.ts'
@@ -13,58 +14,93 @@ export interface AdmissionPorts {
   readonly metrics: Pick<Metrics, 'rateLimited'>
 }
 
-export interface Admitted {
+/** What a request brings, whatever wire it came by. */
+export interface Entry {
+  /** The API key as it was sent; null where there is none. */
+  readonly key: string | null
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly test: boolean
+  readonly mode: 'sync' | 'async'
+  readonly idempotencyKey: string | null
+  /** What is the same where a request is repeated. */
+  readonly body: Buffer
+  /** When it was whole; monotonic. */
+  readonly arrivedAt: Ms
+}
+
+/** An entry whose source is known. */
+export interface Known extends Entry {
   /** The version that decides this lead, whatever is published meanwhile. */
   readonly snapshot: Snapshot
   readonly source: Source
-  readonly campaign: Campaign
-  readonly test: boolean
-  readonly mode: 'sync' | 'async'
-  readonly fields: Readonly<Record<string, unknown>>
-  readonly idempotencyKey: string | null
 }
+
+export interface Admitted extends Known {
+  readonly campaign: Campaign
+}
+
+type Refused = { readonly refused: problem.Refusal }
 
 /** Values of `test` that mean yes. */
 const YES = new Set(['1', 'true', 'yes', 'on'])
 const KEY_MAX_LENGTH = 255
 
-export function admit(ports: AdmissionPorts, request: EdgeRequest): Admitted | { readonly refused: problem.Refusal } {
+/** Whether a flag that arrived as a text, a number or a boolean means yes. */
+export const isYes = (flag: unknown): boolean => YES.has(String(flag ?? '').toLowerCase())
+
+/** Admits a request of our own wire to a campaign. */
+export function admit(ports: AdmissionPorts, request: EdgeRequest, campaign: string): Admitted | Refused {
+  const entry = readEntry(request)
+  if ('refused' in entry) return entry
+  const known = identify(ports, entry)
+  return 'refused' in known ? known : admitTo(ports, known, campaign)
+}
+
+/** Reads a request of our own wire. */
+export function readEntry(request: EdgeRequest): Entry | Refused {
+  const { headers, query } = request
+  const read = readBody(request.contentType, request.body)
+  if (!read.ok) return { refused: read.refusal }
+  const { api_key: fieldKey, test, ...fields } = read.fields
+  const { idempotencyKey } = headers
+  if (idempotencyKey !== null && idempotencyKey.length > KEY_MAX_LENGTH)
+    return { refused: problem.unreadable(`The Idempotency-Key is longer than ${KEY_MAX_LENGTH} characters.`) }
+  return {
+    key: headerKey(request) ?? (typeof fieldKey === 'string' ? fieldKey : null),
+    fields,
+    test: isYes(test ?? query.get('test')),
+    mode: query.get('mode') === 'async' ? 'async' : 'sync',
+    idempotencyKey: idempotencyKey || null,
+    body: request.body,
+    arrivedAt: request.receivedAt,
+  }
+}
+
+export function identify(ports: Pick<AdmissionPorts, 'snapshot'>, entry: Entry): Known | Refused {
   const snapshot = ports.snapshot()
-  const body = readBody(request.contentType, request.body)
-  if (!body.ok) return { refused: body.refusal }
-  const { api_key: fieldKey, test: testField, ...fields } = body.fields
-  const key = keyOf(snapshot, request, fieldKey)
+  const key = keyNamed(snapshot, entry.key)
   if ('refused' in key) return key
-  const source = snapshot.sources.get(key.source)!
-  const campaign = snapshot.campaigns.get(request.params[0]!)
-  if (!campaign) return { refused: problem.noSuchCampaign(request.params[0]!) }
+  return { ...entry, snapshot, source: snapshot.sources.get(key.source)!, test: entry.test || key.test }
+}
+
+export function admitTo(ports: AdmissionPorts, known: Known, campaignId: string): Admitted | Refused {
+  const { snapshot, source } = known
+  const campaign = snapshot.campaigns.get(campaignId)
+  if (!campaign) return { refused: problem.noSuchCampaign(campaignId) }
   if (!source.campaigns.has(campaign.id)) return { refused: problem.notAllowed(campaign.id) }
   const retryAfter = ports.limiter.take(source)
   if (retryAfter > 0) {
     ports.metrics.rateLimited(source.id)
     return { refused: problem.rateLimited(retryAfter) }
   }
-  const idempotencyKey = request.headers.idempotencyKey
-  if (idempotencyKey !== null && idempotencyKey.length > KEY_MAX_LENGTH)
-    return { refused: problem.unreadable(`The Idempotency-Key is longer than ${KEY_MAX_LENGTH} characters.`) }
-  return {
-    snapshot,
-    source,
-    campaign,
-    test: key.test || YES.has(String(testField ?? request.query.get('test') ?? '').toLowerCase()),
-    mode: request.query.get('mode') === 'async' ? 'async' : 'sync',
-    fields,
-    idempotencyKey: idempotencyKey || null,
-  }
+  return { ...known, campaign }
 }
 
-/** Whose key the request carries: in a header, or (forms) in the body's `api_key`. */
-export function keyOf(
-  snapshot: Snapshot,
-  request: EdgeRequest,
-  fieldKey: unknown = null,
-): ApiKey | { readonly refused: problem.Refusal } {
-  const given = headerKey(request) ?? (typeof fieldKey === 'string' ? fieldKey : null)
+/** Whose key a request carries in its headers. */
+export const keyOf = (snapshot: Snapshot, request: EdgeRequest): ApiKey | Refused =>
+  keyNamed(snapshot, headerKey(request))
+
+function keyNamed(snapshot: Snapshot, given: string | null): ApiKey | Refused {
   if (given === null) return { refused: problem.keyMissing() }
   // The whole key is hashed and looked up by its hash: no comparison's time depends on a stored secret.
   const key = snapshot.keys.get(createHash('sha256').update(given).digest('hex'))

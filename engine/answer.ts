@@ -1,10 +1,52 @@
-/** What a source reads: a decided or pending lead as the wire's JSON. */
+/** What a source reads on our own wire: leads and offers as JSON. */
+import type { Offer } from '../rules/offer.ts'
 import { formatMoney } from '../rules/units.ts'
+import type { Campaign } from '../rules/version.ts'
+import type { EdgeReply } from './edge.ts'
+import type { Taken } from './intake.ts'
 import type { Answer } from './live.ts'
+import { pingIdOf } from './offers.ts'
+import * as problem from './problem.ts'
 import type { LeadRecord } from './store/port.ts'
 
+export function takenReply(taken: Taken, campaign: Campaign): EdgeReply {
+  switch (taken.kind) {
+    case 'answer':
+      return answerReply(taken.answer, taken.offer && { offer: offerJson(taken.offer, campaign) })
+    case 'invalid':
+      return problem.invalidLead(taken.issues)
+    case 'refused':
+      return taken.refusal
+    default:
+      return taken satisfies never
+  }
+}
+
+/** What the source may have: with the sellers' names only where the consumer chooses among them. */
+export function offerJson(offer: Offer, campaign: Campaign): object {
+  const pingId = pingIdOf(offer.id)
+  if (offer.bids.length === 0) return { ping_id: pingId, status: 'no_offer', reasons: ['no_buyer'] }
+  return {
+    ping_id: pingId,
+    status: 'offer',
+    payout: formatMoney(offer.payout),
+    currency: offer.currency,
+    expires_at: `${new Date(offer.expiresAt).toISOString().slice(0, 19)}Z`,
+    ...(offer.choice ? { bids: offer.bids.map((bid) => sellerJson(bid, campaign)) } : {}),
+  }
+}
+
+function sellerJson({ id, payout, contract }: Offer['bids'][number], campaign: Campaign): object {
+  const buyer = campaign.contracts.find((one) => one.id === contract)?.buyer
+  const text = buyer?.tcpaText ?? null
+  return { bid_id: id, payout: formatMoney(payout), seller: buyer?.legalEntity, ...(text ? { tcpa_text: text } : {}) }
+}
+
 /** 200 where the lead is decided, 202 where it is still pending. A source never sees buyers' bids or the margin. */
-export function answerReply(answer: Answer): { readonly status: 200 | 202; readonly body: string } {
+export function answerReply(
+  answer: Answer,
+  more: object | null = null,
+): { readonly status: 200 | 202; readonly body: string } {
   const { leadId, status, leadRef } = answer
   const sold = { payout: formatMoney(answer.payout), currency: answer.currency, copies: answer.copies }
   const body = {
@@ -13,6 +55,7 @@ export function answerReply(answer: Answer): { readonly status: 200 | 202; reado
     ...(status === 'sold' ? { ...sold, redirect_url: answer.redirectUrl } : {}),
     ...(answer.reasons.length > 0 ? { reasons: answer.reasons } : {}),
     ...(leadRef === null ? {} : { lead_ref: leadRef }),
+    ...more,
   }
   return { status: status === 'pending' ? 202 : 200, body: JSON.stringify(body) }
 }

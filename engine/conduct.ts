@@ -63,6 +63,7 @@ export function conduct(
     pingedAt: null,
     waitedMs: 0,
     answer: null,
+    offered: null,
     over: false,
   }
   ports.live.add(lead)
@@ -132,6 +133,9 @@ function obeyOne(ports: ConductPorts, lead: LiveLead, command: AuctionCommand): 
       return void result(ports, lead, command)
     case 'answer':
       return answer(lead, command)
+    case 'offer':
+      lead.offered = command
+      return
     case 'settle':
       return abandon(ports, lead)
     default:
@@ -389,7 +393,7 @@ const DAY_MS = 86_400_000
 const soldUntil = (ports: ConductPorts, lead: LiveLead): WallMs =>
   wallMs(ports.clock.wall() + lead.campaign.duplicates.days * DAY_MS)
 
-function storedTrace(lead: LiveLead): Trace {
+export function storedTrace(lead: LiveLead): Trace {
   return {
     machine: 1,
     version: lead.snapshot.version,

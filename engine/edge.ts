@@ -11,6 +11,8 @@ import * as problem from './problem.ts'
 /** Every address of the data plane; `:name` stands for one path segment. */
 const ROUTES = [
   { name: 'postLead', method: 'post', path: '/v1/campaigns/:campaign/leads' },
+  { name: 'ping', method: 'post', path: '/v1/campaigns/:campaign/pings' },
+  { name: 'postOffered', method: 'post', path: '/v1/pings/:ping/lead' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },

@@ -23,6 +23,8 @@ import type { Log } from './log.ts'
 import { Lookout } from './lookout.ts'
 import { readLead } from './lookup.ts'
 import type { Metrics } from './metrics.ts'
+import { takeOfferedLead, takePing } from './offering.ts'
+import { PostgresOffers } from './offers.ts'
 import { Ownership } from './ownership.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
@@ -145,6 +147,7 @@ function intakePorts(core: Core): IntakePorts {
     live,
     hints,
     seal: sealer,
+    offers: new PostgresOffers(foundation.db),
     snapshot: () => core.snapshot,
     limiter: createLimiter({ clock, store: hot, share: () => lookout.share }),
     warm: () => warmth.wait(),
@@ -167,6 +170,10 @@ function openEdge(core: Core, host: string): Promise<Edge> {
     switch (request.route) {
       case 'postLead':
         return takeLead(ports, request)
+      case 'ping':
+        return takePing(ports, request)
+      case 'postOffered':
+        return takeOfferedLead(ports, request)
       case 'readLead':
         return readLead(ports, request)
       default:

@@ -3,16 +3,19 @@ import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { fingerprintsOf, idempotencyText } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
-import { type Lead, leadJson, parseLead } from '../rules/lead.ts'
+import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
+import { chosenBids, type Offer, type OfferUse, openingOfOffer } from '../rules/offer.ts'
 import { micros, type WallMs } from '../rules/units.ts'
 import { type AdmissionPorts, type Admitted, admit } from './admission.ts'
-import { answerReply } from './answer.ts'
+import { takenReply } from './answer.ts'
 import { awaitAnswer, type ClaimPorts, claim } from './claims.ts'
 import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import type { Hints } from './hints.ts'
 import type { Answer, LeadFacts, LiveLead } from './live.ts'
 import type { Metrics } from './metrics.ts'
+import { offerInstead, unchanged } from './offered.ts'
+import { type Offers, pingKeyOf } from './offers.ts'
 import * as problem from './problem.ts'
 import type { Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
@@ -21,7 +24,15 @@ export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly seal: Sealer
   readonly hints: Hints
   readonly metrics: Metrics
+  readonly offers: Offers
 }
+
+/** What became of a lead that somebody brought. Every wire says it in its own words. */
+export type Taken =
+  /** `offer`: what the source may have instead of the offer that it came for. */
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly offer: Offer | null }
+  | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
+  | { readonly kind: 'refused'; readonly refusal: problem.Refusal }
 
 const DAY_MS = 86_400_000
 
@@ -32,26 +43,44 @@ interface Candidate {
   readonly leadId: string
   readonly receivedAt: WallMs
   readonly claims: ClaimRequest
+  /** The offer that it comes for. */
+  readonly use: OfferUse | null
 }
 
-/** Takes one posted lead from its bytes to its answer. Every refusal is a problem; nothing is thrown for what a client sent. */
+/** `POST /v1/campaigns/{campaign}/leads`. */
 export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
-  const admitted = admit(ports, request)
+  const admitted = admit(ports, request, request.params[0]!)
   if ('refused' in admitted) return admitted.refused
   ports.metrics.observe('receive', request.receivedAt - request.beganAt)
+  return takenReply(await take(ports, admitted), admitted.campaign)
+}
+
+/** Takes one admitted lead to its answer; nothing is thrown for what a client sent. `offer`: what it comes for. */
+export async function take(ports: IntakePorts, admitted: Admitted, offer: Offer | null = null): Promise<Taken> {
   const receivedAt = ports.clock.wall()
   const parsed = parseLead(admitted.campaign.vertical, admitted.fields, receivedAt)
-  ports.metrics.observe('validate', ports.clock.mono() - request.receivedAt)
+  ports.metrics.observe('validate', ports.clock.mono() - admitted.arrivedAt)
   if (!parsed.ok) {
     ports.metrics.lead('invalid')
     keepInvalid(ports, admitted, JSON.stringify(parsed.issues.map(({ field, code }) => ({ field, code }))), receivedAt)
-    return problem.invalidLead(parsed.issues)
+    return { kind: 'invalid', issues: parsed.issues }
   }
-  const candidate = candidateOf(ports, admitted, parsed.lead, request.body, receivedAt)
-  return decide(ports, candidate)
+  const use = offer && useOf(ports, offer, parsed.lead)
+  if (use && 'code' in use) return { kind: 'invalid', issues: [use] }
+  return decide(ports, candidateOf(ports, admitted, parsed.lead, receivedAt, use))
 }
 
-async function decide(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+/** How the lead uses its offer, or what is wrong with the consumer's choice. */
+export function useOf(ports: Pick<IntakePorts, 'seal'>, offer: Offer, lead: Lead): OfferUse | Issue {
+  const chosen = chosenBids(offer, lead)
+  if (chosen !== null && 'code' in chosen) return chosen
+  return { offer, chosen, unchanged: unchanged(ports.seal, offer, lead) }
+}
+
+const refused = (refusal: problem.Refusal): Taken => ({ kind: 'refused', refusal })
+const answered = (answer: Answer, offer: Offer | null = null): Taken => ({ kind: 'answer', answer, offer })
+
+async function decide(ports: IntakePorts, candidate: Candidate): Promise<Taken> {
   const { test, source } = candidate.admitted
   const askedAt = ports.clock.mono()
   const claimed = test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, source.answerWithinMs)
@@ -64,7 +93,7 @@ async function decide(ports: IntakePorts, candidate: Candidate): Promise<EdgeRep
     case 'duplicate':
       return duplicate(ports, candidate)
     case 'unavailable':
-      return problem.notReady()
+      return refused(problem.notReady())
     default:
       return claimed satisfies never
   }
@@ -78,14 +107,20 @@ function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at:
   ports.ledger.invalid({ id, campaign: campaign.id, source: source.id, at, issues, ...sealed }).catch(() => {})
 }
 
-function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: Buffer, receivedAt: WallMs): Candidate {
-  const { campaign, source, test } = admitted
+function candidateOf(
+  ports: IntakePorts,
+  admitted: Admitted,
+  lead: Lead,
+  receivedAt: WallMs,
+  use: OfferUse | null,
+): Candidate {
+  const { campaign, test } = admitted
   const leadId = uuidv7()
-  const key = test ? null : (admitted.idempotencyKey ?? lead.leadRef)
+  const idempotency = test ? null : boundTo(ports, admitted, lead, use)
   const claims = {
     leadId,
-    idempotency: key === null ? null : ports.seal.fingerprint(idempotencyText(source.id, key)),
-    bodyHash: key === null ? '' : createHash('sha256').update(body).digest('hex'),
+    idempotency,
+    bodyHash: idempotency === null ? '' : createHash('sha256').update(admitted.body).digest('hex'),
     fingerprints: test
       ? []
       : fingerprintsOf(campaign, lead).map(
@@ -93,11 +128,18 @@ function candidateOf(ports: IntakePorts, admitted: Admitted, lead: Lead, body: B
         ),
     now: receivedAt,
   }
-  return { admitted, lead, leadId, receivedAt, claims }
+  return { admitted, lead, leadId, receivedAt, claims, use }
+}
+
+/** What makes a second post of the lead a repeat: its offer, else the source's own key. */
+function boundTo(ports: IntakePorts, admitted: Admitted, lead: Lead, use: OfferUse | null): string | null {
+  if (use) return pingKeyOf(use.offer)
+  const key = admitted.idempotencyKey ?? lead.leadRef
+  return key === null ? null : ports.seal.fingerprint(idempotencyText(admitted.source.id, key))
 }
 
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
-async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+async function auction(ports: IntakePorts, candidate: Candidate): Promise<Taken> {
   const givenAt = ports.clock.mono()
   const received = ports.ledger.received(receivedRow(ports, candidate))
   const isStored = received.then(
@@ -105,12 +147,13 @@ async function auction(ports: IntakePorts, candidate: Candidate): Promise<EdgeRe
     () => false,
   )
   const lead = open(ports, candidate, isStored)
-  const answered = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
+  const decided = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
   ports.metrics.observe('received', ports.clock.mono() - givenAt)
   if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
-  if (lead.mode === 'async') return answerReply(pending(lead))
-  return answerReply((await answered) ?? pending(lead))
+  if (lead.mode === 'async') return answered(pending(lead))
+  const answer = (await decided) ?? pending(lead)
+  return answered(answer, candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer)))
 }
 
 function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>): LiveLead {
@@ -129,7 +172,18 @@ function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
     stored,
   }
-  return conduct(ports, facts, openingOf(campaign, lead, source, ports.clock.wall(), ports.hints, test))
+  return conduct(ports, facts, openingFor(ports, facts, candidate.use))
+}
+
+/** Who may take part in a received lead's auction, and what they have bid for its offer already. */
+export function openingFor(
+  ports: Pick<IntakePorts, 'clock' | 'hints'>,
+  { campaign, source, test, wire }: LeadFacts,
+  use: OfferUse | null,
+): ReturnType<typeof openingOf> {
+  const now = ports.clock.wall()
+  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test)
+  return use ? openingOfOffer(opening, campaign, use, now) : opening
 }
 
 /** The ledger did not take the lead: its key is another lead's, or the ledger is away. Nothing was sold, for no INTENT finds it. */
@@ -138,13 +192,13 @@ async function notReceived(
   candidate: Candidate,
   lead: LiveLead,
   stored: ReceivedAnswer | null,
-): Promise<EdgeReply> {
+): Promise<Taken> {
   abandon(ports, lead)
   const { leadId, fingerprints, idempotency } = candidate.claims
   const free = () => ports.hot.breakClaim(leadId, fingerprints, idempotency)
   free().catch(() => ports.hotLater(free))
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
-  return problem.notStored()
+  return refused(problem.notStored())
 }
 
 /** The same key: the same body gets the same answer, another body is a conflict. */
@@ -152,9 +206,10 @@ async function join(
   ports: IntakePorts,
   candidate: Candidate,
   bound: { leadId: string; bodyHash: string },
-): Promise<EdgeReply> {
-  if (bound.bodyHash !== candidate.claims.bodyHash) return problem.keyReused()
-  const answer = await awaitAnswer(ports, bound.leadId, candidate.admitted.source.answerWithinMs)
+): Promise<Taken> {
+  const { use, admitted } = candidate
+  if (bound.bodyHash !== candidate.claims.bodyHash) return refused(use ? problem.pingUsed() : problem.keyReused())
+  const answer = await awaitAnswer(ports, bound.leadId, admitted.source.answerWithinMs)
   if (answer === 'lost') {
     const { fingerprints, idempotency } = candidate.claims
     const broken = await ports.hot.breakClaim(bound.leadId, fingerprints, idempotency).then(
@@ -163,13 +218,15 @@ async function join(
     )
     if (broken) return decide(ports, candidate)
   }
-  if (answer === 'lost' || answer === 'unstored') return problem.notStored()
-  if (answer !== 'undecided') return answerReply(answer)
-  return answerReply(pendingAnswer(bound.leadId, candidate.admitted.campaign.currency, candidate.lead.leadRef))
+  if (answer === 'lost' || answer === 'unstored') return refused(problem.notStored())
+  if (answer === 'undecided')
+    return answered(pendingAnswer(bound.leadId, admitted.campaign.currency, candidate.lead.leadRef))
+  const offer = use && answer.status === 'unsold' ? await ports.offers.afterLead(bound.leadId).catch(() => null) : null
+  return answered(answer, offer)
 }
 
 /** A duplicate is recorded like any lead, and decided at once. */
-async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<EdgeReply> {
+async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Taken> {
   const { campaign, source } = candidate.admitted
   const { leadId } = candidate
   const decided = {
@@ -197,9 +254,9 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Edge
     ports.ledger.result(row),
   ]).catch(() => [null])
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
-  if (stored === null) return problem.notStored()
+  if (stored === null) return refused(problem.notStored())
   ports.metrics.lead('duplicate')
-  return answerReply({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
+  return answered({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 
 function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {

@@ -1,7 +1,7 @@
 /** The leads that this process is working on: each one's state, and who waits for its answer. */
 import type { WireLead } from '../buyers/adapter.ts'
 import type { Timer } from '../buyers/wire.ts'
-import type { AuctionTerms, Opening } from '../rules/auction.ts'
+import type { AuctionCommand, AuctionTerms, Opening } from '../rules/auction.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import type { AuctionState } from '../rules/step.ts'
 import type { TraceRow } from '../rules/trace.ts'
@@ -60,6 +60,8 @@ export interface LiveLead extends LeadFacts {
   /** How long it has waited for buyers: ping windows and posts. */
   waitedMs: number
   answer: Answer | null
+  /** Where its auction only asked: what came of it. */
+  offered: Extract<AuctionCommand, { do: 'offer' }> | null
   /** The lead is no longer ours to work on: settled, in doubt, given up, or another engine's. */
   over: boolean
 }

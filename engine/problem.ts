@@ -108,6 +108,25 @@ export const keyReused = (): Refusal =>
     'This idempotency key (or lead_ref) came before with another body. Send the first body again to read its answer, or a new key for a new lead.',
   )
 
+/** 404: unknown, another source's, or of another time. */
+export const noSuchPing = (): Refusal =>
+  problem(404, 'no such ping', 'There is no ping with this id among those of this key. Ping first, then post.')
+
+/** 409: nothing stands any more behind the ping id. */
+export const pingExpired = (): Refusal =>
+  problem(409, 'ping expired', 'The offer has ended: nothing was sold. Ping again, and post before expires_at.')
+
+export const nothingOffered = (): Refusal =>
+  problem(409, 'nothing offered', 'Nobody bid for this ping, so there is nothing to post to. Nothing was sold.')
+
+/** 409: an offer is used once. Neither lead nor body of the first is told. */
+export const pingUsed = (): Refusal =>
+  problem(
+    409,
+    'ping used',
+    'Another lead came for this ping. Send the first body again to read its answer, or ping again for a new lead.',
+  )
+
 export const tooLarge = (limitBytes: number): Refusal =>
   problem(413, 'body too large', `A body may have at most ${limitBytes} bytes.`)
 

@@ -1,9 +1,8 @@
 /** Leads that recovery gives back: their owner died before any buyer was offered them, so they are auctioned again. */
-import { openingOf } from '../rules/eligibility.ts'
 import { leadFromJson } from '../rules/lead.ts'
 import type { WallMs } from '../rules/units.ts'
 import { conduct } from './conduct.ts'
-import type { IntakePorts } from './intake.ts'
+import { type IntakePorts, openingFor, useOf } from './intake.ts'
 import type { Sealed } from './seal.ts'
 
 /** A received lead without an INTENT, taken over under a new term. */
@@ -16,11 +15,13 @@ export interface Recovered {
   readonly test: boolean
   readonly receivedAt: WallMs
   readonly fingerprints: readonly string[]
+  /** Bound by a key: its source's own, or the offer's that it came for. */
+  readonly keyed: boolean
   readonly sealed: Sealed
 }
 
 /** Opens the lead's auction under the version in force; false where its campaign or source is no longer configured. */
-export function auctionAgain(ports: IntakePorts, recovered: Recovered): boolean {
+export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Promise<boolean> {
   const snapshot = ports.snapshot()
   const campaign = snapshot.campaigns.get(recovered.campaign)
   const source = snapshot.sources.get(recovered.source)
@@ -35,7 +36,9 @@ export function auctionAgain(ports: IntakePorts, recovered: Recovered): boolean 
     fragments: new Map(),
     test,
   }
+  const offer = recovered.keyed ? await ports.offers.ofLead(leadId) : null
+  const use = offer && useOf(ports, offer, lead)
   const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
-  conduct(ports, facts, openingOf(campaign, lead, source, ports.clock.wall(), ports.hints, test), true)
+  conduct(ports, facts, openingFor(ports, facts, use && 'offer' in use ? use : null), true)
   return true
 }

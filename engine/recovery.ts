@@ -36,7 +36,7 @@ export interface RecoverySettings {
   /** True while this process works on the lead. */
   readonly isLive: (leadId: string) => boolean
   /** Auctions a lead again that nobody was offered; false where it cannot be. */
-  readonly auctionAgain: (lead: Recovered) => boolean
+  readonly auctionAgain: (lead: Recovered) => Promise<boolean>
   /** Seals a text that may name a person. */
   readonly conceal: (leadId: string, text: string) => string
   readonly hotLater: (act: () => Promise<unknown>) => void
@@ -352,7 +352,7 @@ export class Recovery {
     const row = await this.#readAdopted(lead)
     if (!row || row.wrapped === null || !row.fresh || (row.mode === 'sync' && !row.keyed)) return false
     try {
-      if (!auctionAgain(recoveredOf(row, row.wrapped, row.key_version!))) return false
+      if (!(await auctionAgain(recoveredOf(row, row.wrapped, row.key_version!)))) return false
     } catch (error) {
       log(`lead ${lead.id} cannot be auctioned again: ${(error as Error).message}`)
       return false
@@ -421,6 +421,7 @@ function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Reco
     test: row.test,
     receivedAt: wallMs(row.received_at.getTime()),
     fingerprints: row.fingerprints,
+    keyed: row.keyed,
     sealed: { sealed: row.sealed.toString('base64'), wrappedKey: wrapped.toString('base64'), keyVersion },
   }
 }

@@ -38,6 +38,13 @@ export interface Crowd {
   readonly seats: string
 }
 
+/** What a source was offered for its ping: a sale earns it no less. */
+export interface PayoutPromise {
+  readonly payout: Micros
+  /** True: a price that covers the payout is enough, and the margin gives way. False: the price must earn that payout by the rule. */
+  readonly marginGives: boolean
+}
+
 /** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`, from 0 to 65535; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
@@ -47,6 +54,11 @@ export interface Opening {
   readonly excluded: Readonly<Record<Reason, readonly number[]>>
   /** Those of reasons that have too many to be listed one by one. */
   readonly crowd?: Crowd
+  /** The auction asks and ranks, and ends with an offer to the source: nothing is held. */
+  readonly asks?: true
+  /** Bids that seats made for the source's ping: they are not pinged again. */
+  readonly bids?: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
+  readonly promise?: PayoutPromise
 }
 
 /** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */
@@ -149,6 +161,13 @@ export type AuctionCommand =
       readonly copies: number
       readonly reasons: readonly string[]
       readonly redirectUrl: string | null
+    }
+  /** What the source may have for its ping: bids from the best on, and seats that would not buy. Nobody's where no bid is left. */
+  | {
+      readonly do: 'offer'
+      readonly payout: Micros
+      readonly bids: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
+      readonly declined: readonly (readonly [seat: number, reason: Reason])[]
     }
   | { readonly do: 'settle' }
 

@@ -16,6 +16,7 @@ export const DEFAULTS = {
   duplicate_fields: ['phone', 'email'],
   duplicate_days: 30,
   health: { failures: 8, retry_ms: 5_000, retry_max_ms: 60_000, pings: 512, posts: 128 },
+  offer_seconds: 300,
 } as const
 
 /** No ping tier may take longer: beyond it a source's own client gives up. */
@@ -25,6 +26,8 @@ export const TOTAL_MAX_MS = 180_000
 export const ANSWER_MAX_MS = 90_000
 /** So small that ten thousand weights add up to a number that a draw multiplies exactly. */
 const MAX_WEIGHT = 10_000
+/** A bid that stands for longer is no bid any more but a price. */
+const OFFER_MAX_SECONDS = 3_600
 
 const MAX_COUNT = 1_000_000_000
 const count = () => opt(whole(0, MAX_COUNT, 'a number of leads'))
@@ -136,6 +139,14 @@ const CampaignShape = object({
       days: opt(whole(1, 3650, 'days')),
     }),
   ),
+  offers: opt(
+    object({
+      seconds: opt(whole(5, OFFER_MAX_SECONDS, 'seconds')),
+      shortfall: opt(word('eat_to_zero_margin', 'reject', 'reoffer')),
+      personal: opt(word('drop', 'refuse')),
+      consumer_choice: opt(flag()),
+    }),
+  ),
   plan: Type.Array(TierShape, { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 tiers' }),
   caps: opt(Caps),
 })
@@ -174,6 +185,7 @@ const BuyerShape = object({
   zone: text('an IANA time zone, such as America/Chicago'),
   group: opt(id('a group')),
   legal_entity: opt(text('the name of a legal entity')),
+  tcpa_text: opt(text('the wording of a consent', 5_000)),
   filter: opt(Type.Unknown()),
   schedule: opt(Schedule),
   pause: opt(Pause),
@@ -191,6 +203,7 @@ const ContractShape = object({
   price: opt(money()),
   price_from: opt(word('contract', 'reply')),
   pinged: opt(flag()),
+  bid_seconds: opt(whole(1, OFFER_MAX_SECONDS, 'seconds')),
   floor: opt(money()),
   filter: opt(Type.Unknown()),
   sources: opt(list(id('a source'), 'a list of source ids')),

@@ -81,6 +81,13 @@ export const foldName = (name: string): string => name.toLowerCase().replace(/[\
 const slotOf = (plan: Plan, name: string): number | undefined =>
   plan.slots.get(name) ?? plan.foldedSlots.get(foldName(name))
 
+/** The vertical's field that a name stands for, as leads are read; undefined where it knows none. */
+export function fieldNamed(vertical: Vertical, name: string): VerticalField | undefined {
+  const plan = planOf(vertical)
+  const slot = slotOf(plan, name)
+  return slot === undefined ? undefined : plan.fields[slot]
+}
+
 /** Raw texts by slot, and what has no slot. */
 interface Sorted {
   readonly texts: (string | undefined)[]

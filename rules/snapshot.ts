@@ -109,6 +109,7 @@ function buildBuyer(id: string, buyer: BuyerFile): Buyer {
     group: buyer.group ?? id,
     legalEntity: buyer.legal_entity ?? name,
     health: buildHealth(buyer),
+    tcpaText: buyer.tcpa_text ?? null,
     caps: capRules('buyer', id, buyer.zone, buyer.caps),
   }
 }
@@ -151,6 +152,12 @@ function buildCampaign(
       fields: campaign.duplicates?.fields ?? known,
       days: campaign.duplicates?.days ?? DEFAULTS.duplicate_days,
     },
+    offers: {
+      lifeMs: ms((campaign.offers?.seconds ?? DEFAULTS.offer_seconds) * 1_000),
+      shortfall: campaign.offers?.shortfall ?? 'eat_to_zero_margin',
+      personal: campaign.offers?.personal ?? 'drop',
+      choice: campaign.offers?.consumer_choice ?? false,
+    },
     tiers: campaign.plan.map((tier) => ({
       name: tier.tier,
       strategy: tier.strategy,
@@ -185,6 +192,7 @@ function buildContract(
     price: price === 'contract' ? money(contract.price!) : null,
     priceFrom: price,
     pinged: isPinged(contract),
+    bidLifeMs: contract.bid_seconds === undefined ? null : ms(contract.bid_seconds * 1_000),
     floor: money(contract.floor ?? DEFAULTS.floor),
     filter: made.filters.get(id) ?? null,
     sources: contract.sources ? new Set(contract.sources) : null,

@@ -9,6 +9,10 @@
  * and after either no later tier opens. When nothing is under way and nobody is left, the lead is decided: its result is
  * recorded, and once that is durable the source is answered, sold places are committed, and the lead settles.
  *
+ * Where the source only pings, the auction `asks`: whoever would be held is offered instead, and the first tier that has
+ * a bid ends it. Where a lead comes for such an offer, its bids stand as they were made, and a copy is sold only if the
+ * source earns what it was promised.
+ *
  * A lead that another engine took over is `abandoned`: nothing more is offered, what is held is released, and only the
  * ends of posts that had left are still written down.
  *
@@ -21,6 +25,7 @@ import type {
   LeadStatus,
   Opening,
   Outcome,
+  PayoutPromise,
   PostResult,
   SeatTerms,
 } from './auction.ts'
@@ -61,6 +66,10 @@ export interface AuctionState {
   readonly terms: AuctionTerms
   seats: SeatState[]
   excluded: Pick<Opening, 'excluded' | 'crowd'>
+  asks: boolean
+  promise: PayoutPromise | null
+  /** Seats that would have been held, had the auction not only asked. */
+  offered: SeatState[]
   tier: number
   /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
   queue: SeatState[]
@@ -92,6 +101,9 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     terms,
     seats: [],
     excluded: { excluded: {} },
+    asks: false,
+    promise: null,
+    offered: [],
     tier: -1,
     queue: [],
     outstandingPings: 0,
@@ -133,7 +145,7 @@ export function step(state: AuctionState, event: AuctionEvent): readonly Auction
     case 'recovered':
       break
     case 'answerBy':
-      answerPending(state, out)
+      if (!state.asks) answerPending(state, out)
       break
     case 'durable':
       durable(state, out)
@@ -175,8 +187,13 @@ export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
 
 function open(state: AuctionState, opening: Opening): void {
   state.excluded = opening
+  state.asks = opening.asks === true
+  state.promise = opening.promise ?? null
+  const bids = new Map(opening.bids?.map(([seat, price, reference]) => [seat, { price, reference }]))
   state.seats = opening.eligible.map((seatNumber, seat) => {
-    const terms = state.terms.seats[seatNumber]!
+    const bid = bids.get(seat)
+    const own = state.terms.seats[seatNumber]!
+    const terms = bid ? { ...own, price: bid.price, pinged: false } : own
     return {
       terms,
       seat,
@@ -188,7 +205,7 @@ function open(state: AuctionState, opening: Opening): void {
       order: seatNumber,
       deadlineAt: 0,
       postBy: 0,
-      buyerReference: null,
+      buyerReference: bid?.reference ?? null,
       redirectUrl: null,
       attempt: 0,
       copy: -1,
@@ -207,8 +224,10 @@ function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): v
     else openLine(state, members, at, out)
     if (state.outstandingPings > 0 || state.asksTurn) return
     sell(state, at, out)
-    if (state.underWay > 0 || state.accepted.length + state.doubted.length > 0) return
+    if (state.underWay > 0 || isTaken(state)) break
+    endUncovered(state)
   }
+  if (state.underWay > 0) return
   decide(state, out)
 }
 
@@ -242,7 +261,7 @@ function openLine(state: AuctionState, members: SeatState[], at: number, out: Au
   }
   lineUp(state, strategy === 'waterfall' ? members.toSorted(byPriority) : byWeight())
   const mayBuy = state.queue.filter((seat) => seat.terms.pinged || reachesFloor(state, seat)).slice(0, MOST_TURNS)
-  if (strategy !== 'round_robin' || mayBuy.length < 2) return
+  if (state.asks || strategy !== 'round_robin' || mayBuy.length < 2) return
   state.asksTurn = true
   const seats = mayBuy.map(({ seat }) => seat).sort((a, b) => a - b)
   out.push({ do: 'turn', tier: state.tier, seats, copies, deadlineAt: at + TURN_MS })
@@ -267,11 +286,15 @@ function turnTold(state: AuctionState, event: Extract<AuctionEvent, { on: 'turn'
 const reachesFloor = (state: AuctionState, seat: SeatState): boolean =>
   seat.value >= effectiveFloor(state.terms, seat.terms.floor)
 
-/** A ping gets the tier's time, or what is left of the lead's when the quickest post is set aside. */
+/**
+ * A ping gets the tier's time, or what is left of the lead's when the quickest post is set aside. An offer has no post:
+ * it must be made before its source stops waiting.
+ */
 function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: number): number {
+  const { tiers, totalMs, answerWithinMs } = state.terms
   let quickestPost = Number.POSITIVE_INFINITY
   for (const seat of seats) quickestPost = Math.min(quickestPost, seat.terms.postMs)
-  return Math.min(at + state.terms.tiers[state.tier]!.pingMs, state.terms.totalMs - quickestPost)
+  return Math.min(at + tiers[state.tier]!.pingMs, state.asks ? answerWithinMs : totalMs - quickestPost)
 }
 
 function enterBid(state: AuctionState, seat: SeatState, price: Micros): void {
@@ -321,13 +344,20 @@ function closePings(state: AuctionState, at: number, out: AuctionCommand[]): voi
 
 const isAuction = (state: AuctionState): boolean => state.terms.tiers[state.tier]!.strategy === 'auction'
 
+/** The order of the open tier. */
+const rankOf = (state: AuctionState) =>
+  isAuction(state) ? byBid : (a: SeatState, b: SeatState): number => a.turn - b.turn
+
 /** Sells on; where nothing is under way any more, opens the next tier or decides the lead. */
 function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): void {
   if (state.abandoned) return writeDown(state, out)
   sell(state, at, out)
   if (state.underWay === 0) {
-    if (state.accepted.length + state.doubted.length > 0) decide(state, out)
-    else openNextTier(state, at, out)
+    if (isTaken(state)) decide(state, out)
+    else {
+      endUncovered(state)
+      openNextTier(state, at, out)
+    }
   }
   if (!state.decided) writeDown(state, out)
 }
@@ -345,13 +375,13 @@ function sell(state: AuctionState, at: number, out: AuctionCommand[]): void {
   for (let i = 0; i < state.queue.length && state.copiesUsed.includes(false); ) {
     const seat = state.queue[i]!
     const clash = groupClash(state, seat)
-    if (clash === 'under_way') {
+    if (clash === 'under_way' || !keepsPromise(state, seat)) {
       i++
       continue
     }
     state.queue.splice(i, 1)
     if (clash === 'sold') end(seat, seat.phase === 'bid' ? 'lost' : 'not_asked', 'group_sold')
-    else if (at + seat.terms.postMs > state.terms.totalMs) end(seat, 'not_asked', 'no_time')
+    else if (!state.asks && at + seat.terms.postMs > state.terms.totalMs) end(seat, 'not_asked', 'no_time')
     else start(state, seat, at, out)
   }
 }
@@ -380,8 +410,47 @@ function start(state: AuctionState, seat: SeatState, at: number, out: AuctionCom
   }
   if (!reachesFloor(state, seat)) return end(seat, 'lost', 'below_floor')
   takeCopy(state, seat)
+  if (state.asks) {
+    state.offered.push(seat)
+    return
+  }
   state.underWay++
   hold(seat, out)
+}
+
+/** Somebody has a copy, or may have it, or was found for the source's offer: no later tier opens. */
+const isTaken = (state: AuctionState): boolean =>
+  state.accepted.length + state.doubted.length + state.offered.length > 0
+
+/**
+ * True where the source would earn what it was promised if this seat bought beside those that have. One that would not
+ * waits: the promise may be kept by another copy first.
+ */
+function keepsPromise(state: AuctionState, seat: SeatState): boolean {
+  const { promise, terms } = state
+  if (promise === null || (seat.phase === 'waiting' && seat.terms.pinged)) return true
+  const total = micros(state.promised + seat.value)
+  return (promise.marginGives ? total : payoutOf(terms.payout, total, terms.minorDigits)) >= promise.payout
+}
+
+/** Nobody kept the promise, so those that waited for it cannot buy. */
+function endUncovered(state: AuctionState): void {
+  for (const seat of state.queue.splice(0)) end(seat, 'lost', 'below_offer')
+}
+
+/** The source is told what it may have: the bids of the tier that has some, in its order. */
+function offer(state: AuctionState, out: AuctionCommand[]): void {
+  const known = (seat: SeatState) => seat.phase === 'bid' || (seat.phase === 'waiting' && !seat.terms.pinged)
+  const ranked = new Set([...state.offered, ...state.queue.filter(known)])
+  const bids = state.tier < state.terms.tiers.length ? [...ranked].sort(rankOf(state)) : []
+  const declined = state.seats.flatMap(({ seat, outcome }) => (outcome ? [[seat, outcome.reason] as const] : []))
+  out.push({
+    do: 'offer',
+    payout: bids.length === 0 ? micros(0) : payoutFor(state, micros(0), bids[0]!.value),
+    bids: bids.map((bid) => [bid.seat, bid.value, bid.buyerReference]),
+    declined,
+  })
+  out.push({ do: 'settle' })
 }
 
 function takeCopy(state: AuctionState, seat: SeatState): void {
@@ -509,8 +578,12 @@ function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCo
 
 /** What one more copy at this price adds to what the source earns for copies of `sold` in all. */
 function payoutFor(state: AuctionState, sold: Micros, price: Micros): Micros {
-  const { payout, minorDigits } = state.terms
-  return micros(payoutOf(payout, micros(sold + price), minorDigits) - payoutOf(payout, sold, minorDigits))
+  return micros(earned(state, micros(sold + price)) - earned(state, sold))
+}
+
+function earned({ terms, promise }: AuctionState, total: Micros): Micros {
+  const payout = payoutOf(terms.payout, total, terms.minorDigits)
+  return promise === null || total <= 0 ? payout : micros(Math.max(payout, promise.payout))
 }
 
 function postResult(seat: SeatState, end: 'rejected' | 'not_sent', why: Reason): PostResult {
@@ -590,6 +663,7 @@ function end(seat: SeatState, kind: Outcome['kind'], why: Reason, price: Micros 
 }
 
 function decide(state: AuctionState, out: AuctionCommand[]): void {
+  if (state.asks) return offer(state, out)
   if (state.accepted.length + state.doubted.length > 0) endUnsold(state)
   state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
   writeDoubts(state)
@@ -598,7 +672,7 @@ function decide(state: AuctionState, out: AuctionCommand[]): void {
 
 /** Seats whose turn never came: what stands behind the last winner lost to it, whatever its group. */
 function endUnsold(state: AuctionState): void {
-  const order = isAuction(state) ? byBid : (a: SeatState, b: SeatState) => a.turn - b.turn
+  const order = rankOf(state)
   const lastWinner = [...state.accepted, ...state.doubted].sort(order).at(-1)!
   for (const seat of state.seats) {
     if (seat.outcome) continue

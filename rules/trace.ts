@@ -79,6 +79,8 @@ export function commandRow(command: AuctionCommand): TraceRow {
       return ['>result', command.status, command.results.map(resultCells)]
     case 'answer':
       return ['>answer', command.status, command.payout, command.copies]
+    case 'offer':
+      return ['>offer', command.payout, command.bids.map(([seat, price]) => [seat, price])]
     case 'settle':
       return ['>settle']
     default:
@@ -180,6 +182,8 @@ function commandWords(row: TraceRow, names: TraceNames): string {
         : row[1] === 'unsold'
           ? 'answer unsold no_buyer'
           : `answer ${row[1]}`
+    case 'offer':
+      return offerWords(row[1]!, row[2] as readonly (readonly [number, number])[], names)
     case 'settle':
       return word
     case 'turn':
@@ -187,6 +191,15 @@ function commandWords(row: TraceRow, names: TraceNames): string {
     default:
       return `${word} ${names.seat(Number(row[1]))}`
   }
+}
+
+function offerWords(
+  payout: TraceRow[number],
+  bids: readonly (readonly [seat: number, price: number])[],
+  names: TraceNames,
+): string {
+  if (bids.length === 0) return 'offer nothing'
+  return `offer payout ${money(payout)} of ${bids.map(([seat, price]) => `${names.seat(seat)} ${money(price)}`).join(', ')}`
 }
 
 function eventWords(row: TraceRow, names: TraceNames): string {

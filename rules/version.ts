@@ -82,6 +82,20 @@ export interface DuplicateRule {
   readonly days: number
 }
 
+/** What happens where a lead comes for an offer and its bids no longer earn the source what it was offered. */
+export type Shortfall = 'eat_to_zero_margin' | 'reject' | 'reoffer'
+
+/** How a campaign answers the pings of its sources. */
+export interface OfferRule {
+  /** How long an offer stands, where no bid's own life is shorter. */
+  readonly lifeMs: Ms
+  readonly shortfall: Shortfall
+  /** What becomes of a ping that names the consumer: the fields are dropped with a warning, or the ping is refused. */
+  readonly personal: 'drop' | 'refuse'
+  /** Bids are shown with their sellers' names, and the consumer chooses who may buy. */
+  readonly choice: boolean
+}
+
 export interface Buyer {
   readonly id: string
   readonly name: string
@@ -90,6 +104,8 @@ export interface Buyer {
   readonly group: string
   readonly legalEntity: string
   readonly health: BuyerHealth
+  /** The wording by which a consumer consents to be called by this seller, where it has its own. */
+  readonly tcpaText: string | null
   readonly caps: readonly CapRule[]
 }
 
@@ -120,6 +136,8 @@ export interface Contract {
   /** `contract`: an acceptance without a price is a bid at `price`. `reply`: a price of 0 or none is no bid. */
   readonly priceFrom: 'contract' | 'reply'
   readonly pinged: boolean
+  /** How long its bid stands where a source only pings; null: as long as the offer. */
+  readonly bidLifeMs: Ms | null
   readonly floor: Micros
   /** The buyer's filter and the contract's own. */
   readonly filter: Condition | null
@@ -153,6 +171,7 @@ export interface Campaign {
   readonly payout: PayoutRule
   readonly totalMs: Ms
   readonly duplicates: DuplicateRule
+  readonly offers: OfferRule
   readonly tiers: readonly Tier[]
   /** In seat order. */
   readonly contracts: readonly Contract[]

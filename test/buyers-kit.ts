@@ -55,6 +55,7 @@ export const BUYER: Buyer = {
   group: 'acme',
   legalEntity: 'Acme Solar LLC',
   health: { failures: 8, retryMs: ms(5_000), retryMaxMs: ms(60_000), pings: 512, posts: 128 },
+  tcpaText: null,
   caps: [],
 }
 
@@ -74,6 +75,7 @@ export function contractAt(
     price: null,
     priceFrom: 'reply',
     pinged: true,
+    bidLifeMs: null,
     floor: micros(0),
     filter: null,
     sources: null,

@@ -45,7 +45,7 @@ function recovery(given: Partial<RecoverySettings> = {}): Recovery {
     ownership: engine.ownership,
     snapshot: () => snapshot,
     isLive: (leadId) => live.has(leadId),
-    auctionAgain: (lead) => {
+    auctionAgain: async (lead) => {
       again.push(lead)
       live.add(lead.leadId)
       return true
@@ -130,7 +130,7 @@ describe('a lead without an INTENT', () => {
     const [homeless, erased] = [received({ mode: 'async', campaign: 'gone' }), received({ mode: 'async' })]
     await dead((dying) => Promise.all([old, homeless, erased].map((row) => dying.ledger.received(row))))
     await kit.ask('delete from lead_keys where lead_id = $1', [erased.leadId])
-    await recovery({ auctionAgain: () => false }).pass()
+    await recovery({ auctionAgain: async () => false }).pass()
     for (const { leadId } of [old, homeless, erased]) expect(await statusOf(leadId)).toBe('expired')
   })
 

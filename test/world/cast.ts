@@ -4,12 +4,16 @@ import { placesOf } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import { openingOf } from '../../rules/eligibility.ts'
 import { type Lead, parseLead } from '../../rules/lead.ts'
+import { payoutOf } from '../../rules/money.ts'
+import { type Offer, type OfferUse, openingOfOffer } from '../../rules/offer.ts'
 import type { TraceNames } from '../../rules/trace.ts'
 import { type TurnCandidate, turnsKey } from '../../rules/turns.ts'
 import { formatMoney, micros, parseMoney, type WallMs, wallMs } from '../../rules/units.ts'
-import type { CapRule, Contract } from '../../rules/version.ts'
-import { compileStory, type Stage } from './config.ts'
-import type { Story, StoryCaps } from './story.ts'
+import type { Campaign, CapRule, Contract } from '../../rules/version.ts'
+import { compileStory, SOURCE, type Stage } from './config.ts'
+import type { Story, StoryCaps, StoryOffer } from './story.ts'
+
+type Sorted = Omit<Opening, 'dice'>
 
 export interface Cast extends Stage {
   readonly story: Story
@@ -32,7 +36,7 @@ export function castStory(story: Story): Cast {
   const { campaign, source } = stage
   const opensAt = wallMs(Date.parse(story.clock))
   const lead = readLead(story, stage, opensAt)
-  const sorted = openingOf(campaign, lead, source, opensAt, NO_HINTS)
+  const sorted = openingIn(story, stage, openingOf(campaign, lead, source, opensAt, NO_HINTS), opensAt)
   const { eligible } = sorted
   const opening = { ...sorted, dice: eligible.map((_, seat) => story.dice[seat] ?? 0) }
   const caps = capsOf(stage)
@@ -49,6 +53,41 @@ export function castStory(story: Story): Cast {
       tier: (tier) => campaign.tiers[tier]!.name,
     },
   }
+}
+
+function openingIn({ asks, offer }: Story, { campaign }: Stage, opening: Sorted, opensAt: WallMs): Sorted {
+  if (offer) return openingOfOffer(opening, campaign, offerUse(offer, campaign, opensAt), opensAt)
+  return asks ? { ...opening, asks } : opening
+}
+
+function offerUse(told: StoryOffer, campaign: Campaign, opensAt: WallMs): OfferUse {
+  const bids = Object.entries(told.bids).map(([contract, [price, reference = null]]) => ({
+    id: contract,
+    contract,
+    price: parseMoney(price)!,
+    buyerReference: reference,
+    expiresAt: wallMs(opensAt + 60_000),
+    payout: payoutOf(campaign.payout, parseMoney(price)!, campaign.minorDigits),
+  }))
+  const offer: Offer = {
+    id: '01940000-0000-7000-8000-0000000000ff',
+    campaign: campaign.id,
+    source: SOURCE,
+    version: 1,
+    test: false,
+    at: opensAt,
+    expiresAt: wallMs(opensAt + 60_000),
+    payout: parseMoney(told.payout)!,
+    currency: campaign.currency,
+    shortfall: told.shortfall ?? 'eat_to_zero_margin',
+    choice: told.chosen !== undefined,
+    bids,
+    declined: Object.entries(told.declined ?? {}),
+    fields: [],
+    fieldsHash: '',
+    afterLead: null,
+  }
+  return { offer, unchanged: !told.changed, chosen: told.chosen ?? null }
 }
 
 function readLead(story: Story, { campaign }: Stage, at: WallMs): Lead {

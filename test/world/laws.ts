@@ -186,7 +186,8 @@ const payoutIsOwed: Law = ({ answers, terms, ledger, ends, rows, cast, decided }
     if (sale.price > bids.get(sale.seat)!) return `${sale.contract} pays more than it bid`
     if (ends.get(sale.contract)?.price !== sale.price) return `${sale.contract}'s outcome has another price`
   }
-  const right = payoutOf(terms.payout, micros(bid), terms.minorDigits)
+  const promised = ledger.sales.length > 0 ? (cast.opening.promise?.payout ?? 0) : 0
+  const right = Math.max(payoutOf(terms.payout, micros(bid), terms.minorDigits), promised)
   if (owed !== right) return `sales pay out ${owed}, and should ${right}`
   const sold = answers.find((one) => one.status === 'sold')
   if (sold && (sold.payout !== right || sold.copies !== ledger.sales.length)) return 'the answer tells another payout'
@@ -215,6 +216,7 @@ function aloneMakes({ payout }: AuctionTerms, bid: number): number {
 const theBestBidsWin: Law = (played) => {
   const { cast, terms, ends, rows } = played
   const bids = bidsOf({ rows } as Played)
+  for (const [seat, bid] of cast.opening.bids ?? []) bids.set(seat, bid)
   for (const row of rows) if (isNamed(row, 'bid')) bids.set(seatOf(row), Number(row[3]))
   const rank = (seat: number) => {
     const { contract, tier, priority, price } = walkOf(played).seat(seat)
@@ -241,6 +243,8 @@ function precedes(a: readonly number[], b: readonly number[]): boolean {
 
 /** Outside of auctions a seat is asked before all that stand behind it, and not left out, unless it had to wait for its group. */
 const theLineIsKept: Law = (played) => {
+  // Whoever does not keep the promise to the source waits.
+  if (played.cast.opening.promise) return null
   const { seat } = walkOf(played)
   for (const [at, { strategy }] of played.terms.tiers.entries()) {
     if (strategy === 'auction') continue
@@ -285,6 +289,16 @@ function lineOf({ cast, terms, rows }: Played, tier: number): number[] {
   return [...turns, ...drawn.filter((seat) => !turns.includes(seat))]
 }
 
+/** An auction that asks holds nothing; one for an offer pings nobody who has bid for it. */
+const asksAndOffersAreKept: Law = ({ cast, rows, wire }) => {
+  const { asks, bids = [] } = cast.opening
+  if (asks && (wire.seen.length > 0 || rows.some((row) => isNamed(row, '>hold', '>result')))) return 'it only asks'
+  if (asks && !rows.some((row) => isNamed(row, '>offer'))) return 'nothing was offered'
+  const pinged = new Set(rows.flatMap((row) => (isNamed(row, '>ping') ? (row[2] as readonly number[]) : [])))
+  const again = bids.filter(([seat]) => pinged.has(seat))
+  return again.length > 0 ? `seats ${again.map(([seat]) => seat)} were pinged again` : null
+}
+
 const lateBidsNeverCount: Law = (played) => {
   const deadlines = new Map<number, number>()
   for (const row of played.rows) {
@@ -318,6 +332,7 @@ export const LAWS = {
   floorsHold,
   theBestBidsWin,
   theLineIsKept,
+  asksAndOffersAreKept,
   lateBidsNeverCount,
   traceReplays,
 } as const satisfies Readonly<Record<string, Law>>

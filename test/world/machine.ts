@@ -179,6 +179,7 @@ class MachinePlay {
       case 'result':
         return this.#result(command)
       case 'answer':
+      case 'offer':
         return
       case 'settle':
         this.#over = true

@@ -1,6 +1,15 @@
 /** Random worlds: stories that nobody wrote, with buyers of every temper and stores that fail now and then. */
 import fc from 'fast-check'
-import type { PingScript, PostScript, Story, StoryCaps, StoryContract, StoryStore, WireFault } from './story.ts'
+import type {
+  PingScript,
+  PostScript,
+  Story,
+  StoryCaps,
+  StoryContract,
+  StoryOffer,
+  StoryStore,
+  WireFault,
+} from './story.ts'
 
 /** Few prices, so that ties and floors are met often. */
 const price = fc.constantFrom('4.00', '5.00', '7.50', '8.00', '10.00', '10.00', '12.345678', '20.00')
@@ -85,6 +94,10 @@ const terms = fc.record({
   ),
 })
 
+const offerRule = fc.record(
+  { shortfall: fc.constantFrom('eat_to_zero_margin', 'reject', 'reoffer'), changed: fc.boolean() },
+  { requiredKeys: [] },
+)
 const moment = fc.integer({ min: 1, max: 1500 })
 const slow = fc.record({ hold: fc.constantFrom(0, 20, 300), intent: fc.constantFrom(0, 20, 300, 4500) })
 const trouble: fc.Arbitrary<StoryStore> = fc.oneof(
@@ -113,6 +126,14 @@ export const anyStory: fc.Arbitrary<Story> = fc
     trouble,
     turns: fc.integer({ min: 0, max: 4 }),
     slowTurn: mostly(0, 400),
+    asks: mostly(false, true),
+    offer: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(undefined) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ payout: price, bids: fc.array(fc.option(price), { maxLength: 8 }), offerRule }),
+      },
+    ),
     slowResult: fc.oneof(
       { weight: 4, arbitrary: fc.constant(0) },
       { weight: 1, arbitrary: fc.integer({ min: 1, max: 500 }) },
@@ -157,12 +178,23 @@ export const anyStory: fc.Arbitrary<Story> = fc
         plan,
         terms: world.terms,
         contracts,
+        ...given({
+          asks: world.asks || undefined,
+          offer: world.offer && offerFor(world.offer, Object.keys(contracts)),
+        }),
         caps: { source: world.sourceCaps, 'buyer buyer-0': world.buyerCaps },
         store: { ...world.trouble, slow: slows, turns, slowTurn: world.slowTurn, slowResult: world.slowResult },
         expect: { trace: [], outcomes: {}, caps: {} },
       } satisfies Story),
     ) as Story
   })
+
+type RandomOffer = { payout: string; bids: readonly (string | null)[]; offerRule: Partial<StoryOffer> }
+
+function offerFor({ payout, bids, offerRule: rule }: RandomOffer, contracts: readonly string[]): StoryOffer {
+  const made = contracts.flatMap((contract, at) => (bids[at] ? [[contract, [bids[at]]] as const] : []))
+  return { payout, bids: Object.fromEntries(made) as StoryOffer['bids'], ...rule }
+}
 
 const given = (group: object): object =>
   Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined))

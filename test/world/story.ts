@@ -78,6 +78,19 @@ export interface StoryStore {
   readonly fencedAt?: number
 }
 
+/** What the source's ping came to, in a story about the lead that comes for its offer. */
+export interface StoryOffer {
+  readonly payout: string
+  readonly shortfall?: 'eat_to_zero_margin' | 'reject' | 'reoffer'
+  /** Price, and the buyer's reference, by contract; best first. */
+  readonly bids: Readonly<Record<string, readonly [price: string, reference?: string]>>
+  readonly declined?: Readonly<Record<string, string>>
+  /** A pinged field is another one by now. */
+  readonly changed?: boolean
+  /** Whom the consumer chose; everybody where it is left out. */
+  readonly chosen?: readonly string[]
+}
+
 export interface Story {
   /** One sentence: what happens, and why it is right. */
   readonly why: string
@@ -108,6 +121,9 @@ export interface Story {
   readonly buyers?: Readonly<Record<string, object>>
   /** Caps of others than contracts: `source`, `campaign`, `buyer acme`. */
   readonly caps?: Readonly<Record<string, StoryCaps>>
+  /** The source only pings. */
+  readonly asks?: true
+  readonly offer?: StoryOffer
   readonly store?: StoryStore
   readonly expect: StoryEnd
 }

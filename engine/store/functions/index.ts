@@ -1,7 +1,8 @@
 /** The ledger's functions. They are code: the engine that starts puts its own in place of those of before. */
 import { ENDS } from './ends.ts'
+import { OFFERS } from './offers.ts'
 import { PARTITIONS } from './partitions.ts'
 import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
-export const FUNCTIONS: string = [PARTITIONS, ...WRITES, ...ENDS].join('\n')
+export const FUNCTIONS: string = [PARTITIONS, ...WRITES, ...ENDS, OFFERS].join('\n')

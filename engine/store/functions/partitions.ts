@@ -7,7 +7,7 @@ export const PARTITIONS = `
   $$;
 
   create function partitioned_tables() returns text[] language sql immutable parallel safe as $$
-    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts']
+    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts', 'offers']
   $$;
 
   -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included); says how many.

@@ -1,0 +1,237 @@
+/** Source ping-post through real engines: an offer outlives its engine, is used once, and is never undercut. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { exampleLead } from '../engine/example.ts'
+import { run } from './chaos/processes.ts'
+import { type Door, House, houseConfig, send } from './inbound-kit.ts'
+
+let house: House
+let one: Door
+let two: Door
+let n = 4_000_000
+
+/** What bolt and acme do with the next posts; they bid 20.00 and 16.00. */
+const rejects = new Set<string>()
+
+beforeAll(async () => {
+  house = await House.open(
+    (url) =>
+      houseConfig(url, (config) => {
+        const { solar } = config.campaigns
+        config.campaigns.choice = { ...solar, offers: { consumer_choice: true } }
+        config.campaigns.strict = { ...solar, offers: { personal: 'refuse', shortfall: 'reoffer' } }
+        for (const campaign of ['choice', 'strict']) {
+          for (const buyer of ['acme', 'bolt'])
+            config.contracts[`${buyer}-${campaign}`] = { ...config.contracts[buyer], campaign }
+        }
+        for (const source of Object.values<{ campaigns: string[] }>(config.sources))
+          source.campaigns = ['solar', 'choice', 'strict']
+        config.contracts.acme.bid_seconds = 120
+      }),
+    {
+      buyers: {
+        acme: { ping: { bid: { fixed: '20.00' } } },
+        bolt: { ping: { bid: { fixed: '16.00' } } },
+      },
+      script: ({ kind, buyer }) =>
+        kind === 'post' && rejects.has(buyer)
+          ? { how: 'reply', afterMs: 0, status: 200, body: '{"accept":false,"reason":"no thanks"}' }
+          : undefined,
+    },
+  )
+  one = await house.engine()
+  two = await house.engine()
+})
+afterAll(() => house.close())
+
+const PERSONAL = ['first_name', 'last_name', 'phone', 'email', 'address', 'city']
+const person = () => ({ ...exampleLead(n++) })
+const pinged = (lead: Record<string, string>) =>
+  Object.fromEntries(Object.entries(lead).filter(([name]) => !PERSONAL.includes(name)))
+const ping = (door: Door, lead: Record<string, unknown>, campaign = 'solar') =>
+  send(`${door.origin}/v1/campaigns/${campaign}/pings`, lead)
+const post = (door: Door, pingId: string, lead: object, key = 'mill') =>
+  send(`${door.origin}/v1/pings/${pingId}/lead`, lead, { key })
+const posts = () => house.buyers.counts.post
+
+describe('a ping', () => {
+  it('is answered with an offer, and nothing is held, claimed or received', async () => {
+    const before = await house.ask('select count(*)::int as n from leads')
+    const { status, json } = await ping(one, { ...pinged(person()), lead_ref: 'R-1', sub1: 'summer' })
+    expect(status).toBe(200)
+    expect(json).toMatchObject({ status: 'offer', payout: '14.00', currency: 'USD', lead_ref: 'R-1' })
+    expect(json.ping_id).toMatch(/^pg_[0-9a-f-]{36}$/)
+    expect(json).not.toHaveProperty('bids')
+    const left = Date.parse(json.expires_at) - Date.now()
+    expect(left).toBeGreaterThan(100_000)
+    expect(left).toBeLessThan(121_000)
+    expect(await house.ask('select count(*)::int as n from leads')).toEqual(before)
+    const [kept] = await house.ask<{ version: number; bids: object[]; trace: string; source: string }>(
+      'select * from offers where id = $1',
+      [json.ping_id.slice(3)],
+    )
+    expect(kept).toMatchObject({ source: 'mill', campaign: 'solar', payout: '14000000', test: false })
+    expect(kept!.bids).toMatchObject([
+      { id: 'b1', contract: 'acme', price: 20_000_000, buyerReference: 'acme-b' },
+      { id: 'b2', contract: 'bolt', price: 16_000_000 },
+    ])
+    expect(JSON.parse(kept!.trace).opening).toMatchObject({ asks: true })
+  })
+
+  it('that names the consumer goes on without the name, and says so', async () => {
+    const { json } = await ping(one, person())
+    expect(json.status).toBe('offer')
+    expect(json.warnings).toEqual(PERSONAL.map((field) => ({ field, code: 'not_in_a_ping' })))
+    const text = JSON.stringify(house.seen('ping').at(-1))
+    for (const value of ['Jane', 'Doe', 'example.com', 'Congress']) expect(text).not.toContain(value)
+  })
+
+  it('that names the consumer is refused where the campaign says so', async () => {
+    const { status, json } = await ping(one, person(), 'strict')
+    expect(status).toBe(422)
+    expect(json.issues).toEqual(PERSONAL.map((field) => ({ field, code: 'not_in_a_ping', value: null })))
+  })
+
+  it('needs what a ping may show, and only that', async () => {
+    const { status, json } = await ping(one, { state: 'TX' })
+    expect(status).toBe(422)
+    expect(json.issues.map((issue: { field: string }) => issue.field)).toEqual(['zip', 'ownership'])
+  })
+
+  it('that nobody bids for has an id to ask about, and nothing to post to', async () => {
+    const { status, json } = await send(`${one.origin}/v1/campaigns/solar/pings`, pinged(person()), {
+      key: 'mill-test',
+    })
+    expect([status, json.status, json.reasons]).toEqual([200, 'no_offer', ['no_buyer']])
+    expect(await post(one, json.ping_id, person())).toMatchObject({ status: 409, json: { title: 'nothing offered' } })
+  })
+})
+
+describe('the lead that comes for an offer', () => {
+  it('is sold at the bids as they were made, by another engine, after the first one was killed', async () => {
+    const third = await house.engine()
+    const lead = person()
+    const offer = (await ping(third, pinged(lead))).json
+    await third.program.kill9()
+    const pings = house.buyers.counts.ping
+    const { status, json } = await post(two, offer.ping_id, lead)
+    expect([status, json]).toMatchObject([200, { status: 'sold', payout: '14.00', copies: 1 }])
+    expect(house.buyers.counts.ping).toBe(pings)
+    expect(house.seen('post').at(-1)).toMatchObject({
+      contract: 'acme',
+      price: '20.00',
+      buyer_reference: 'acme-b',
+      lead_id: json.lead_id,
+    })
+  })
+
+  it('uses it once: a repeat is told the same answer, another lead is refused, whichever engine it asks', async () => {
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead))).json
+    const before = posts()
+    const answers = await Promise.all([one, two, one, two].map((door) => post(door, ping_id, lead)))
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    expect(answers[0]!.json.status).toBe('sold')
+    expect(posts()).toBe(before + 1)
+    expect(await post(two, ping_id, person())).toMatchObject({ status: 409, json: { title: 'ping used' } })
+    expect(posts()).toBe(before + 1)
+    const { lead_id } = answers[0]!.json
+    expect(await house.ask(`select offer_of_lead($1)->>'id' as id`, [lead_id])).toEqual([{ id: ping_id.slice(3) }])
+  })
+
+  it('does not use it up by being invalid', async () => {
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead))).json
+    expect((await post(one, ping_id, { ...lead, phone: '555' })).status).toBe(422)
+    expect((await post(one, ping_id, lead)).json.status).toBe('sold')
+  })
+
+  it('is asked about anew where a pinged field has changed', async () => {
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead))).json
+    const pings = house.buyers.counts.ping
+    const { json } = await post(two, ping_id, { ...lead, bill_band: '200-300' })
+    expect(json).toMatchObject({ status: 'sold', payout: '14.00' })
+    expect(house.buyers.counts.ping).toBe(pings + 2)
+    expect(house.seen('ping').at(-1).fields.bill_band).toBe('200-300')
+  })
+
+  it('earns no less than was offered, where the best bidder rejects it', async () => {
+    rejects.add('acme')
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead))).json
+    const { json } = await post(one, ping_id, lead)
+    rejects.clear()
+    expect(json).toMatchObject({ status: 'sold', payout: '14.00' })
+    expect(await house.ask('select price, payout from sales where lead_id = $1', [json.lead_id])).toEqual([
+      { price: '16000000', payout: '14000000' },
+    ])
+  })
+
+  it('is offered less in place of it, where the campaign says so, and may come for that', async () => {
+    rejects.add('acme')
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead), 'strict')).json
+    const { json } = await post(one, ping_id, lead)
+    rejects.clear()
+    expect(json).toMatchObject({ status: 'unsold', offer: { status: 'offer', payout: '11.20' } })
+    expect((await post(two, ping_id, lead)).text).toBe(JSON.stringify(json))
+    const second = await post(two, json.offer.ping_id, lead)
+    expect(second.json).toMatchObject({ status: 'sold', payout: '11.20' })
+    expect(second.json.lead_id).not.toBe(json.lead_id)
+  })
+
+  it('is refused where the offer has ended, unless it came in time', async () => {
+    const [used, late] = [person(), person()]
+    const [usedId, lateId] = [
+      (await ping(one, pinged(used))).json.ping_id,
+      (await ping(one, pinged(late))).json.ping_id,
+    ]
+    const first = await post(one, usedId, used)
+    await house.ask(`update offers set expires_at = now() - interval '1 s' where id = any($1)`, [
+      [usedId.slice(3), lateId.slice(3)],
+    ])
+    expect(await post(one, lateId, late)).toMatchObject({ status: 409, json: { title: 'ping expired' } })
+    expect((await post(two, usedId, used)).text).toBe(first.text)
+  })
+
+  it("of another source, or of nobody's ping, is told that there is none", async () => {
+    const lead = person()
+    const { ping_id } = (await ping(one, pinged(lead))).json
+    for (const [id, key] of [
+      [ping_id, 'other'],
+      ['pg_0197a000-0000-7000-8000-000000000000', 'mill'],
+      ['pg_nonsense', 'mill'],
+    ])
+      expect(await post(one, id!, lead, key)).toMatchObject({ status: 404, json: { title: 'no such ping' } })
+    expect((await post(one, ping_id, lead, 'nobody')).status).toBe(401)
+  })
+})
+
+describe('where the consumer chooses', () => {
+  it('bids have their sellers, and only those who were chosen may buy', async () => {
+    const lead = person()
+    const { json } = await ping(one, pinged(lead), 'choice')
+    expect(json.bids).toEqual([
+      { bid_id: 'b1', payout: '14.00', seller: 'Acme Solar LLC', tcpa_text: 'I agree that Acme may call me.' },
+      { bid_id: 'b2', payout: '11.20', seller: 'Bolt Energy Inc' },
+    ])
+    for (const [consent_bids, code] of [
+      [undefined, 'required'],
+      [['b9'], 'not_an_option'],
+    ] as const)
+      expect((await post(one, json.ping_id, { ...lead, consent_bids })).json.issues).toEqual([
+        { field: 'consent_bids', code, value: consent_bids?.[0] ?? null },
+      ])
+    const sold = await post(two, json.ping_id, { ...lead, consent_bids: ['b2'] })
+    expect(sold.json).toMatchObject({ status: 'sold', payout: '11.20' })
+    expect(house.seen('post').at(-1)).toMatchObject({ contract: 'bolt-choice' })
+    const [trace] = await house.ask<{ trace: string }>('select trace from leads where id = $1', [sold.json.lead_id])
+    expect(JSON.parse(trace!.trace).opening.excluded).toEqual({ not_chosen: [0] })
+  })
+})
+
+it('the verifier finds nothing wrong', async () => {
+  const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: inject('redisUrl') }
+  const { code, out, error } = await run('bench/verify.ts', ['--drained'], env)
+  expect([code, code === 0 ? '' : out + error]).toEqual([0, ''])
+})
