@@ -16,7 +16,6 @@ export interface Answer {
   readonly currency: string
   readonly copies: number
   readonly reasons: readonly string[]
-  /** By `joinOnward`. */
   readonly redirectUrl: string | null
   readonly leadRef: string | null
 }

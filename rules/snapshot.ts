@@ -11,6 +11,7 @@ import {
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
+import { buildDelivery } from './delivery.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
@@ -201,7 +202,7 @@ function buildContract(
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
-    delivery: made.deliveries.get(id)!,
+    delivery: buildDelivery(contract.delivery),
   }
 }
 
