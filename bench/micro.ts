@@ -2,6 +2,7 @@
 import { parseLead } from '../rules/lead.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { eligibility } from './eligibility.ts'
+import { templates } from './templates.ts'
 import { microsPer } from './timing.ts'
 
 const SOLAR = VERTICALS.get('solar')!
@@ -10,6 +11,7 @@ const SOLAR = VERTICALS.get('solar')!
 export const MICRO: Readonly<Record<string, (batchMs: number) => Readonly<Record<string, number>>>> = {
   eligibility,
   parse: parsing,
+  templates,
 }
 
 /** Raw fields to a Lead, by every field of the vertical. */

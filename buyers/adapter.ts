@@ -31,6 +31,7 @@ export type PostAnswer =
       readonly kind: 'accepted'
       readonly price: Micros | null
       readonly buyerReference: string | null
+      /** By `joinOnward`: a page, a number to transfer the call to, or both. */
       readonly redirectUrl: string | null
     }
   | { readonly kind: 'rejected'; readonly reason: Reason }
@@ -45,6 +46,8 @@ export interface WireLead {
   /** Rendered JSON fragments by field name, shared by all seats of the lead. */
   readonly fragments: Map<string, string>
   readonly test: boolean
+  /** Values as maps render them, shared by all seats; made with the first. Null: the lead does not have it. */
+  shared?: (string | null)[]
 }
 
 export interface PostFacts {
@@ -58,7 +61,7 @@ export interface PostFacts {
 }
 
 export interface Adapter {
-  readonly pingRequest: (lead: WireLead) => WireRequest
+  readonly pingRequest: (lead: WireLead, at: WallMs) => WireRequest
   readonly pingReply: (reply: WireReply) => PingAnswer
   readonly postRequest: (lead: WireLead, facts: PostFacts) => WireRequest
   readonly postReply: (reply: WireReply) => PostAnswer

@@ -2,6 +2,7 @@
 import { type Dispatcher, Pool } from 'undici'
 import { type Ms, ms } from '../rules/units.ts'
 import type { WireReply, WireRequest } from './adapter.ts'
+import { decodeBody } from './charset.ts'
 import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
 import type { Line } from './health.ts'
 import type { Clock, Timer } from './wire.ts'
@@ -135,8 +136,8 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private body(): string {
-    if (this.rest !== null) return Buffer.concat(this.rest).toString('utf8')
-    return this.first === null ? '' : this.first.toString('utf8')
+    if (this.first === null) return ''
+    return decodeBody(this.rest === null ? this.first : Buffer.concat(this.rest), this.headers['content-type'])
   }
 
   private leave(): void {

@@ -25,7 +25,7 @@ export class Pinger {
   /** Calls back exactly once, and never before it returns. An answer after `lateAt` counts against the buyer's health. */
   ping(route: Route, lead: WireLead, lateAt: Ms, answered: Answered): void {
     const exchange = new PingExchange(this.clock, this.lanes, route, lateAt, answered)
-    const request = route.adapter.pingRequest(lead)
+    const request = route.adapter.pingRequest(lead, this.clock.wall())
     const sent = this.lanes.send(request, route.line('ping', request.origin), exchange)
     if (sent === 'sent') this.lanes.watch(exchange, ms(exchange.askedAt + PING_MAX_MS))
     else exchange.decline(whyUnsent(sent))

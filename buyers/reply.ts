@@ -1,75 +1,100 @@
-/** Reads a buyer's reply in our own JSON shape: what it bids, and how a post ended. */
+/** What a buyer's reply means: what it bids, and how a post ended, by the table of outcomes. Reads our own JSON shape itself. */
+import { joinOnward } from '../rules/onward.ts'
 import { type Reason, reason } from '../rules/reason.ts'
-import { type Micros, micros, parseMoney } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { PingAnswer, PostAnswer, WireReply } from './adapter.ts'
+import { readPrice } from './price.ts'
+import { parseJson } from './reply-body.ts'
 
 export type PingTerms = Pick<Contract, 'price' | 'priceFrom'>
 export type PostTerms = Pick<Contract, 'serverError'>
 
-/** No lead of this field costs more; a larger figure is a slip of the buyer's, such as cents sent as dollars. */
-export const MAX_PRICE: Micros = micros(100_000_000_000)
 export const MAX_WORDS = 120
 /** A longer reference is dropped whole: a cut one would name something else. */
 const MAX_REFERENCE = 512
 const MAX_REDIRECT = 2048
-/** Our shape is flat; a reply that nests deeper is not parsed: 256 KB of brackets would hold the loop for 15 ms. */
-const MAX_DEPTH = 64
+/** What was read of a reply, whatever its shape. Values are as the buyer wrote them, undefined or null where there are none. */
+export interface Reading {
+  readonly accepted: boolean
+  /** Why it refuses, where a rule of the contract knows. */
+  readonly refusal: 'duplicate' | 'capped' | null
+  /** It proves by itself that its end is not missing. */
+  readonly whole: boolean
+  /** It says whether it accepts, in a form that is understood. */
+  readonly answers: boolean
+  readonly price: unknown
+  readonly reason: unknown
+  readonly buyerReference: unknown
+  readonly redirectUrl: unknown
+  readonly transferPhone: unknown
+}
 
-type Fields = Readonly<Record<string, unknown>>
-type PriceRead =
-  | { readonly kind: 'price'; readonly price: Micros }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'unreadable' }
+export type ReadBody = (reply: WireReply) => Reading
 
 /** What a complete reply to a ping says. A status other than 2xx is no bid with that status. */
-export function readPing(terms: PingTerms, reply: WireReply): PingAnswer {
-  if (reply.status === 204) return noBid('no_bid')
+export function readPing(terms: PingTerms, reply: WireReply, read: ReadBody = readOwnShape): PingAnswer {
   if (!isSuccess(reply.status)) return noBid(httpReason(reply.status))
-  const fields = parseFields(reply.body)
-  if (fields === null) return noBid(reason('ping_error', 'unreadable'))
-  if (!saysYes(fields['accept'])) return noBid(wordsReason('no_bid', fields['reason']))
-  const buyerReference = readReference(fields['buyer_reference'])
+  const said = read(reply.status === 204 ? { ...reply, body: '' } : reply)
+  if (!said.accepted) {
+    if (said.refusal !== null) return noBid(said.refusal)
+    if (reply.status === 204) return noBid('no_bid')
+    return noBid(said.whole || said.answers ? wordsReason('no_bid', said.reason) : reason('ping_error', 'unreadable'))
+  }
+  const buyerReference = readReference(said.buyerReference)
   if (terms.priceFrom === 'contract' && terms.price !== null) return { kind: 'bid', price: terms.price, buyerReference }
-  const read = readPrice(fields['price'])
-  switch (read.kind) {
+  const price = readPrice(said.price)
+  switch (price.kind) {
     case 'price':
-      return { kind: 'bid', price: read.price, buyerReference }
+      return { kind: 'bid', price: price.price, buyerReference }
     case 'none':
       return noBid(reason('no_bid', 'no_price'))
     case 'unreadable':
       return noBid(reason('ping_error', 'price'))
     default:
-      return read satisfies never
+      return price satisfies never
   }
 }
 
 /**
  * What a complete reply to a post says. A doubt wherever the buyer may own the lead: a 5xx (unless the contract
  * declares it a rejection), 408, 409, 425, an acceptance under a status that is not 2xx, and a 2xx body that nothing
- * proves to be whole (it ended with the connection) and that does not parse.
+ * proves to be whole (it ended with the connection, and its form does not tell).
  */
-export function readPost(terms: PostTerms, reply: WireReply): PostAnswer {
-  const fields = parseFields(reply.body)
-  const accepted = fields !== null && saysYes(fields['accept'])
+export function readPost(terms: PostTerms, reply: WireReply, read: ReadBody = readOwnShape): PostAnswer {
+  const said = read(reply)
+  const silent = httpReason(reply.status)
   if (!isSuccess(reply.status)) {
-    if (accepted || isDoubtStatus(terms, reply.status)) return { kind: 'unknown', reason: httpReason(reply.status) }
-    return rejected(wordsReason('rejected', fields?.['reason'], httpReason(reply.status)))
+    if (said.accepted || isDoubtStatus(terms, reply.status)) return { kind: 'unknown', reason: silent }
+    return rejected(said.refusal ?? wordsReason('rejected', said.reason, silent))
   }
-  if (fields === null) {
-    if (!isDelimited(reply)) return { kind: 'unknown', reason: 'truncated' }
-    return rejected(httpReason(reply.status))
+  if (!said.accepted) {
+    if (!said.whole && !isDelimited(reply)) return { kind: 'unknown', reason: 'truncated' }
+    return rejected(said.refusal ?? wordsReason('rejected', said.reason, said.answers ? 'rejected' : silent))
   }
-  if (!accepted) {
-    const silent = Object.hasOwn(fields, 'accept') ? 'rejected' : httpReason(reply.status)
-    return rejected(wordsReason('rejected', fields['reason'], silent))
-  }
-  const read = readPrice(fields['price'])
+  const price = readPrice(said.price)
   return {
     kind: 'accepted',
-    price: read.kind === 'price' ? read.price : null,
-    buyerReference: readReference(fields['buyer_reference']),
-    redirectUrl: readRedirect(fields['redirect_url']),
+    price: price.kind === 'price' ? price.price : null,
+    buyerReference: readReference(said.buyerReference),
+    redirectUrl: joinOnward(readRedirect(said.redirectUrl), readPhone(said.transferPhone)),
+  }
+}
+
+/** `{"accept":true,"price":"18.50","buyer_reference":"B-77","reason":null,"redirect_url":null}` */
+function readOwnShape({ body }: WireReply): Reading {
+  const parsed = parseJson(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body)
+  const whole = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+  const fields = (whole ? parsed : {}) as Readonly<Record<string, unknown>>
+  return {
+    accepted: saysYes(fields['accept']),
+    refusal: null,
+    whole,
+    answers: Object.hasOwn(fields, 'accept'),
+    price: fields['price'],
+    reason: fields['reason'],
+    buyerReference: fields['buyer_reference'],
+    redirectUrl: fields['redirect_url'],
+    transferPhone: fields['transfer_phone'],
   }
 }
 
@@ -131,41 +156,8 @@ function wordsReason(name: 'no_bid' | 'rejected', words: unknown, silent: Reason
 }
 
 /** Some senders write booleans as words: an acceptance that is not recognised would be sold a second time. */
-function saysYes(value: unknown): boolean {
+export function saysYes(value: unknown): boolean {
   return value === true || value === 1 || value === '1' || (typeof value === 'string' && value.toLowerCase() === 'true')
-}
-
-function parseFields(body: string): Fields | null {
-  if (nestsTooDeep(body)) return null
-  try {
-    const parsed: unknown = JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body)
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Fields) : null
-  } catch {
-    return null
-  }
-}
-
-/** Counts every bracket, those inside strings too: no honest reply of this size is a tower of either. */
-function nestsTooDeep(body: string): boolean {
-  if (body.length < 4096) return false
-  let depth = 0
-  for (let at = 0; at < body.length; at++) {
-    const code = body.charCodeAt(at)
-    if (code === 0x5b || code === 0x7b) {
-      depth++
-      if (depth > MAX_DEPTH) return true
-    } else if (code === 0x5d || code === 0x7d) depth--
-  }
-  return false
-}
-
-/** A decimal string, or a number, whose float noise is rounded away at the sixth digit. None and 0 are no price. */
-function readPrice(value: unknown): PriceRead {
-  if (value === undefined || value === null || value === '') return { kind: 'none' }
-  const text = typeof value === 'number' && Math.abs(value) < 1e9 ? value.toFixed(6) : value
-  const price = typeof text === 'string' ? parseMoney(text) : null
-  if (price === null || price > MAX_PRICE) return { kind: 'unreadable' }
-  return price === 0 ? { kind: 'none' } : { kind: 'price', price }
 }
 
 function readReference(value: unknown): string | null {
@@ -175,6 +167,15 @@ function readReference(value: unknown): string | null {
     .replace(UNPRINTABLE, '')
     .trim()
   return text === '' || text.length > MAX_REFERENCE ? null : text.toWellFormed()
+}
+
+/** A number that can be dialled, without what stands between its digits. */
+function readPhone(value: unknown): string | null {
+  if (typeof value !== 'string' && typeof value !== 'number') return null
+  const digits = String(value)
+    .slice(0, 40)
+    .replace(/[\s().-]/g, '')
+  return /^\+?\d{7,15}$/.test(digits) ? digits : null
 }
 
 function readRedirect(value: unknown): string | null {

@@ -1,5 +1,6 @@
 /** What a source reads on our own wire: leads and offers as JSON. */
 import type { Offer } from '../rules/offer.ts'
+import { splitOnward } from '../rules/onward.ts'
 import { formatMoney } from '../rules/units.ts'
 import type { Campaign } from '../rules/version.ts'
 import type { EdgeReply } from './edge.ts'
@@ -48,11 +49,13 @@ export function answerReply(
   more: object | null = null,
 ): { readonly status: 200 | 202; readonly body: string } {
   const { leadId, status, leadRef } = answer
+  const { url, phone } = splitOnward(answer.redirectUrl)
+  const onward = { redirect_url: url, ...(phone === null ? {} : { transfer_phone: phone }) }
   const sold = { payout: formatMoney(answer.payout), currency: answer.currency, copies: answer.copies }
   const body = {
     lead_id: leadId,
     status,
-    ...(status === 'sold' ? { ...sold, redirect_url: answer.redirectUrl } : {}),
+    ...(status === 'sold' ? { ...sold, ...onward } : {}),
     ...(answer.reasons.length > 0 ? { reasons: answer.reasons } : {}),
     ...(leadRef === null ? {} : { lead_ref: leadRef }),
     ...more,

@@ -16,6 +16,7 @@ export interface Answer {
   readonly currency: string
   readonly copies: number
   readonly reasons: readonly string[]
+  /** By `joinOnward`. */
   readonly redirectUrl: string | null
   readonly leadRef: string | null
 }

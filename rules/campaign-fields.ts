@@ -1,5 +1,6 @@
 /** The fields of one campaign: those of its vertical, with what the campaign adds, requires, renames, defaults or derives. */
 import type { Draft, FieldFile } from './config-schema.ts'
+import { FACTS } from './delivery/placeholder.ts'
 import { wordOf } from './fields/text.ts'
 import { type Country, FIELD_TYPES, type FieldKind, type FieldType, fieldType, readField } from './fields.ts'
 import { RESERVED_WORDS } from './filter/subject.ts'
@@ -94,7 +95,7 @@ function added(vertical: Vertical, name: string, override: Draft<FieldFile>, her
 
 function isFreeName(name: string, here: FieldFaults, path: string): boolean {
   if (!NAME.test(name)) here.fault(path, `"${name}" is no name of a field: write a-z, 0-9 and _, a letter first.`)
-  else if (RESERVED_WORDS.has(name) || CONTROLS.has(name))
+  else if (RESERVED_WORDS.has(name) || CONTROLS.has(name) || (FACTS as readonly string[]).includes(name))
     here.fault(path, `"${name}" is a word of the engine's own: choose another name.`)
   else return true
   return false

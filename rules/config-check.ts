@@ -12,6 +12,7 @@ import {
   type SourceFile,
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
+import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
 import type { Schedule } from './schedule.ts'
 import { PPM_PER_WHOLE, parseMoney, type WallMs } from './units.ts'
@@ -33,6 +34,8 @@ export interface Made {
   /** By contract: the buyer's filter and its own. */
   readonly filters: Map<string, Condition>
   readonly campaignFilters: Map<string, Condition>
+  /** By contract. */
+  readonly deliveries: Map<string, Delivery>
   /** By source, by campaign. */
   readonly sourceFilters: Map<string, ReadonlyMap<string, Condition>>
   /** By path: `buyers.acme`, `contracts.acme-solar`. */
@@ -45,6 +48,7 @@ export const newMade = (): Made => ({
   scopes: new Map(),
   filters: new Map(),
   campaignFilters: new Map(),
+  deliveries: new Map(),
   sourceFilters: new Map(),
   schedules: new Map(),
   pausedUntil: new Map(),

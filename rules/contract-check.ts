@@ -64,7 +64,8 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkFloors(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
-  checkDelivery(check, `${path}.delivery`, contract.delivery, { vertical, pinged: isPinged(contract) })
+  const deliverer = { vertical, pinged: isPinged(contract) }
+  check.made.deliveries.set(id, checkDelivery(check, `${path}.delivery`, contract.delivery ?? {}, deliverer))
   if ((contract.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {
     check.warn(`${path}.status`, 'the contract is in test, so it buys nothing: say "status: active" to let it buy.')
   }

@@ -1,6 +1,8 @@
-/** Checks what a contract's delivery means: its addresses, headers, and the fields that it names. */
+/** Checks what a contract's delivery means, and reads it into the data that the snapshot has. */
 import { type Check, checkField } from './config-check.ts'
 import type { Draft } from './config-schema.ts'
+import { checkHeaders, readMessage, UNREAD } from './delivery/message.ts'
+import type { Delivery } from './delivery.ts'
 import type { DeliveryFile } from './delivery-schema.ts'
 import type { Vertical } from './verticals.ts'
 
@@ -11,29 +13,61 @@ export interface Deliverer {
   readonly pinged: boolean
 }
 
+/** The delivery as it was read; it means nothing where the check heard of faults. */
 export function checkDelivery(
   check: Check,
   path: string,
-  delivery: Draft<DeliveryFile> | undefined,
+  delivery: Draft<DeliveryFile>,
   { vertical, pinged }: Deliverer,
-): void {
-  if (delivery?.ping_url !== undefined) checkUrl(check, `${path}.ping_url`, delivery.ping_url)
-  if (delivery?.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url)
-  checkHeaders(check, `${path}.headers`, delivery?.headers ?? {})
+): Delivery {
+  if (delivery.ping_url !== undefined) checkUrl(check, `${path}.ping_url`, delivery.ping_url)
+  if (delivery.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url)
+  checkHeaders(check, `${path}.headers`, delivery.headers ?? {})
+  checkTables(check, `${path}.tables`, delivery.tables)
   if (vertical) {
-    checkFields(check, `${path}.ping_fields`, delivery?.ping_fields, vertical)
-    checkFields(check, `${path}.post_fields`, delivery?.post_fields, vertical)
-    delivery?.ping_fields?.forEach((name, at) => {
-      const field = vertical.fields.find((one) => one.name === name)
-      if (field && !field.ping) {
-        const message = `"${name}" may not leave in a ping of the vertical ${vertical.id}: take it out; the post carries it.`
-        check.fault(`${path}.ping_fields[${at}]`, message)
-      }
-    })
+    checkFields(check, `${path}.ping_fields`, delivery.ping_fields, vertical)
+    checkFields(check, `${path}.post_fields`, delivery.post_fields, vertical)
+    checkPingFields(check, `${path}.ping_fields`, delivery.ping_fields ?? [], vertical)
   }
-  const empty = (delivery?.ping_fields ?? []).length === 0 && !check.broken(`${path}.ping_fields`)
-  if (delivery?.ping_url !== undefined && pinged && empty) {
+  const isRead = (kind: 'ping' | 'post') =>
+    vertical !== undefined && !(kind === 'ping' && delivery.ping_url === undefined)
+  if (delivery.ping !== undefined && delivery.ping_url === undefined && !check.broken(`${path}.ping_url`))
+    check.fault(`${path}.ping`, 'says how a ping looks, and ping_url is missing: say where it goes, or remove it.')
+  const read = (kind: 'ping' | 'post') =>
+    isRead(kind) ? readMessage({ check, kind, delivery, vertical: vertical!, path }) : UNREAD
+  const ping = read('ping')
+  const post = read('post')
+  const pingFields = [...new Set([...((delivery.ping_fields ?? []) as readonly string[]), ...ping.used])]
+  const silent = pingFields.length === 0 && !check.broken(`${path}.ping_fields`) && !check.broken(`${path}.ping`)
+  if (delivery.ping_url !== undefined && pinged && silent) {
     check.warn(`${path}.ping_fields`, 'names no field, so the ping says nothing about the lead.')
+  }
+  return {
+    pingUrl: delivery.ping_url ?? null,
+    postUrl: delivery.post_url ?? '',
+    ping: ping.message,
+    post: post.message,
+    pingFields,
+    postFields: (delivery.post_fields as readonly string[] | undefined) ?? null,
+    secrets: (delivery.secrets ?? []) as readonly string[],
+  }
+}
+
+function checkPingFields(check: Check, path: string, names: Draft<string[]>, vertical: Vertical): void {
+  names.forEach((name, at) => {
+    const field = vertical.fields.find((one) => one.name === name)
+    if (!field || field.ping) return
+    const message = `"${name}" may not leave in a ping of the vertical ${vertical.id}: take it out; the post carries it.`
+    check.fault(`${path}[${at}]`, message)
+  })
+}
+
+function checkTables(check: Check, path: string, tables: Draft<DeliveryFile>['tables']): void {
+  for (const [name, table] of Object.entries(tables ?? {})) {
+    for (const [word, value] of Object.entries(table ?? {})) {
+      if (['string', 'number', 'boolean'].includes(typeof value)) continue
+      check.fault(`${path}.${name}[${JSON.stringify(word)}]`, 'takes a text, a number, true or false.')
+    }
   }
 }
 
@@ -59,24 +93,4 @@ function checkUrl(check: Check, path: string, text: string): void {
   if (url.hash) check.fault(path, `"${url.hash}" would never be sent: remove it.`)
   const loopback = /^(127\.|\[::1\]$|localhost$)/.test(url.hostname)
   if (url.protocol === 'http:' && !loopback) check.warn(path, 'is plain http: leads would travel unencrypted.')
-}
-
-/** What frames a message, and what the engine itself says of every request. */
-const FRAMING = 'host content-length transfer-encoding connection keep-alive upgrade expect te trailer'.split(' ')
-const OWN = 'content-type accept idempotency-key webhook-id webhook-timestamp webhook-signature traceparent'.split(' ')
-
-function checkHeaders(check: Check, path: string, headers: Draft<Record<string, string>>): void {
-  const seen = new Set<string>()
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase()
-    const here = /^[\w-]+$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) check.fault(here, 'is no header name: use letters, digits and -.')
-    else if (FRAMING.includes(lower) || OWN.includes(lower)) {
-      check.fault(here, `${name} is set by the engine and cannot be changed: remove it.`)
-    } else if (seen.has(lower)) check.fault(here, 'stands twice, in different letters: remove one.')
-    seen.add(lower)
-    if (value !== undefined && !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-      check.fault(here, 'holds a line break or another character that no header may carry: write it on one line.')
-    }
-  }
 }

@@ -1,28 +1,63 @@
 /** A contract's delivery as a snapshot has it: pure data, out of which `buyers` compiles what speaks to the buyer. */
-import type { DeliveryFile } from './delivery-schema.ts'
+import type { Format, MapNode } from './delivery/map.ts'
+import type { Text } from './delivery/placeholder.ts'
+import type { ReplyRules } from './delivery/reply.ts'
+import type { SIGNATURE_HASHES } from './delivery-schema.ts'
 
-/** Where and how one contract is asked. Everything here is data; `buyers/template` compiles it at publish. */
+export interface Hmac {
+  readonly secret: string
+  readonly algorithm: (typeof SIGNATURE_HASHES)[number]
+  readonly signs: Text
+  readonly encoding: 'hex' | 'base64'
+  readonly header: string
+  readonly value: Text
+}
+
+/** How a request says who sends it. */
+export type Auth =
+  | { readonly kind: 'basic'; readonly user: string; readonly password: string }
+  | { readonly kind: 'bearer'; readonly token: string }
+  | { readonly kind: 'header'; readonly name: string; readonly value: string }
+  | { readonly kind: 'query'; readonly name: string; readonly value: string }
+  | { readonly kind: 'hmac'; readonly hmac: Hmac }
+
+/** One kind of request to one buyer, and how its reply is read. */
+export interface Message {
+  readonly method: 'POST' | 'PUT' | 'GET'
+  readonly query: readonly (readonly [name: string, value: Text])[]
+  readonly headers: readonly (readonly [name: string, value: Text])[]
+  readonly auth: Auth | null
+  readonly format: Format
+  readonly soap: { readonly version: '1.1' | '1.2'; readonly action: string | null }
+  /** Null: our own shape. */
+  readonly body: MapNode | null
+  /** Null: our own shape. */
+  readonly reply: ReplyRules | null
+}
+
+/** Where and how one contract is asked. Everything here is data; `buyers/delivery` compiles it. */
 export interface Delivery {
   /** Null where the contract bids a fixed price and is never pinged. */
   readonly pingUrl: string | null
   readonly postUrl: string
-  readonly headers: Readonly<Record<string, string>>
+  readonly ping: Message
+  readonly post: Message
   /** Canonical lead fields that may leave in a ping. Nothing else does. */
   readonly pingFields: readonly string[]
-  /** Canonical lead fields of the post; null: all that the lead has. */
+  /** Canonical lead fields of a post in our own shape; null: all that the lead has. */
   readonly postFields: readonly string[] | null
   /** Standard Webhooks signing secrets (base64 after `whsec_`); several during rotation. */
   readonly secrets: readonly string[]
 }
 
-/** The delivery must have passed every check. */
-export function buildDelivery(delivery: DeliveryFile): Delivery {
-  return {
-    pingUrl: delivery.ping_url ?? null,
-    postUrl: delivery.post_url,
-    headers: delivery.headers ?? {},
-    pingFields: delivery.ping_fields ?? [],
-    postFields: delivery.post_fields ?? null,
-    secrets: delivery.secrets ?? [],
-  }
+/** A request in our own shape, and nothing more. */
+export const PLAIN: Message = {
+  method: 'POST',
+  query: [],
+  headers: [],
+  auth: null,
+  format: 'json',
+  soap: { version: '1.1', action: null },
+  body: null,
+  reply: null,
 }

@@ -11,7 +11,6 @@ import {
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
-import { buildDelivery } from './delivery.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
@@ -202,7 +201,7 @@ function buildContract(
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
-    delivery: buildDelivery(contract.delivery),
+    delivery: made.deliveries.get(id)!,
   }
 }
 

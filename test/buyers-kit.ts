@@ -2,7 +2,7 @@
 import net from 'node:net'
 import type { PingAnswer, PostAnswer, PostFacts, WireLead } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd, Timer } from '../buyers/wire.ts'
-import type { Delivery } from '../rules/delivery.ts'
+import { type Delivery, type Message, PLAIN } from '../rules/delivery.ts'
 import type { FieldValue } from '../rules/fields.ts'
 import { type Ms, micros, ms, wallMs } from '../rules/units.ts'
 import type { Buyer, Contract } from '../rules/version.ts'
@@ -89,7 +89,8 @@ export function contractAt(
     delivery: {
       pingUrl: `${url}/${id}/ping`,
       postUrl: `${url}/${id}/post`,
-      headers: {},
+      ping: PLAIN,
+      post: PLAIN,
       pingFields: ['state', 'zip'],
       postFields: null,
       secrets: [],
@@ -97,6 +98,12 @@ export function contractAt(
     },
   }
 }
+
+/** Our own shape under more headers. */
+export const headed = (headers: Readonly<Record<string, string>>): Message => ({
+  ...PLAIN,
+  headers: Object.entries(headers).map(([name, value]) => [name, [value]]),
+})
 
 export const SOLAR_VALUES: Readonly<Record<string, FieldValue['normal']>> = {
   first_name: 'Zoë',
@@ -111,6 +118,8 @@ export const SOLAR_VALUES: Readonly<Record<string, FieldValue['normal']>> = {
   tcpa_text: 'By pressing Get quotes I agree.',
 }
 
+/** When a request is built: 2026-03-02 16:00:00.500 UTC. */
+export const AT = wallMs(1_772_467_200_500)
 export const LEAD_ID = '0197a0b0-1111-7222-8333-944455556666'
 
 export function wireLead(
@@ -133,7 +142,7 @@ export function factsOf(contract: Contract, more: Partial<PostFacts> = {}): Post
     price: micros(18_500_000),
     buyerReference: 'B-77',
     idempotencyKey: `${LEAD_ID}:${contract.id}`,
-    at: wallMs(1_772_467_200_500),
+    at: AT,
     traceparent: `00-${LEAD_ID.replaceAll('-', '')}-9444555566660000-01`,
     ...more,
   }

@@ -6,7 +6,17 @@ import { bidBody, type Fault, faulty, reply } from '../bench/mock-temper.ts'
 import type { PingAnswer } from '../buyers/adapter.ts'
 import { PING_MAX_MS, PING_WAIT_MS } from '../buyers/pinger.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
-import { contractAt, HandClock, httpReply, LOOPBACK, NEVER_LATE, pingOf, rawServer, wireLead } from './buyers-kit.ts'
+import {
+  contractAt,
+  HandClock,
+  headed,
+  httpReply,
+  LOOPBACK,
+  NEVER_LATE,
+  pingOf,
+  rawServer,
+  wireLead,
+} from './buyers-kit.ts'
 
 const BID = bidBody('18.50', 'B-77')
 let clock: HandClock
@@ -43,7 +53,7 @@ const noBid = (reason: string) => ({ kind: 'noBid', reason })
 
 describe('a ping', () => {
   it('brings a bid, and reached the buyer as the contract says', async () => {
-    const contract = contractAt(mock.url, { delivery: { headers: { authorization: 'Bearer k' } } })
+    const contract = contractAt(mock.url, { delivery: { ping: headed({ authorization: 'Bearer k' }) } })
     expect(await pingOf(wire, contract)).toEqual(bid)
     const [request] = mock.requests
     expect(request!.head).toMatch(/^POST \/acme\/ping HTTP\/1\.1\r\n/)

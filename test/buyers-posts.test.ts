@@ -7,7 +7,17 @@ import { acceptBody, type Fault, faulty, reply } from '../bench/mock-temper.ts'
 import { LATE_MS } from '../buyers/poster.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
-import { contractAt, factsOf, HandClock, httpReply, LEAD_ID, LOOPBACK, postOf, rawServer } from './buyers-kit.ts'
+import {
+  contractAt,
+  factsOf,
+  HandClock,
+  headed,
+  httpReply,
+  LEAD_ID,
+  LOOPBACK,
+  postOf,
+  rawServer,
+} from './buyers-kit.ts'
 
 const ACCEPT = acceptBody('B-77', '18.50', null)
 let clock: HandClock
@@ -311,7 +321,7 @@ describe('the headers of a post', () => {
 
   it('carry the idempotency key, the trace, and a signature by every secret', async () => {
     const named = secrets.map((secret) => `whsec_${secret.toString('base64')}`)
-    const contract = contractAt(mock.url, { delivery: { secrets: named, headers: { 'x-account': '42' } } })
+    const contract = contractAt(mock.url, { delivery: { secrets: named, post: headed({ 'x-account': '42' }) } })
     expect(await postOf(wire, contract).end).toEqual(accepted)
     const request = mock.requests[0]!
     const key = `${LEAD_ID}:acme`

@@ -1,8 +1,8 @@
 /** What leaves in a ping and in a post: exactly the named fields, as JSON, rendered once per lead. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileAdapter } from '../buyers/native.ts'
-import { contractAt, factsOf, LEAD_ID, SOLAR_VALUES, wireLead } from './buyers-kit.ts'
+import { compileAdapter } from '../buyers/compile.ts'
+import { AT, contractAt, factsOf, headed, LEAD_ID, SOLAR_VALUES, wireLead } from './buyers-kit.ts'
 
 const URL = 'http://127.0.0.1:1'
 const HARD_TEXT = fc.string({ unit: 'grapheme', maxLength: 30 })
@@ -10,7 +10,7 @@ const HARD_TEXT = fc.string({ unit: 'grapheme', maxLength: 30 })
 describe('a ping', () => {
   it('carries the named fields that the lead has, and nothing else', () => {
     const contract = contractAt(URL, { delivery: { pingFields: ['zip', 'state', 'roof_shade'] } })
-    const request = compileAdapter(contract).pingRequest(wireLead())
+    const request = compileAdapter(contract).pingRequest(wireLead(), AT)
     expect(JSON.parse(request.body)).toEqual({
       ping_id: `${LEAD_ID}:acme`,
       campaign: 'solar',
@@ -23,11 +23,11 @@ describe('a ping', () => {
 
   it('shows consent and sub-ids apart, only where they are named', () => {
     const lead = wireLead(SOLAR_VALUES, { sub1: 'a-1', click_id: 'c"9' })
-    const plain = compileAdapter(contractAt(URL, { delivery: { pingFields: ['state'] } })).pingRequest(lead)
+    const plain = compileAdapter(contractAt(URL, { delivery: { pingFields: ['state'] } })).pingRequest(lead, AT)
     expect(JSON.parse(plain.body)).not.toHaveProperty('consent')
     expect(JSON.parse(plain.body)).not.toHaveProperty('subs')
     const named = contractAt(URL, { delivery: { pingFields: ['state', 'tcpa_consent', 'sub1', 'sub2', 'click_id'] } })
-    expect(JSON.parse(compileAdapter(named).pingRequest(lead).body)).toMatchObject({
+    expect(JSON.parse(compileAdapter(named).pingRequest(lead, AT).body)).toMatchObject({
       fields: { state: 'TX' },
       consent: { tcpa_consent: true },
       subs: { sub1: 'a-1', click_id: 'c"9' },
@@ -43,7 +43,7 @@ describe('a ping', () => {
         const lead = wireLead(Object.fromEntries(all.map((name, at) => [name, values[at]!])))
         const named = all.slice(0, share)
         const contract = contractAt(URL, { delivery: { pingFields: [...named, '__proto__', 'constructor'] } })
-        const body = JSON.parse(compileAdapter(contract).pingRequest(lead).body)
+        const body = JSON.parse(compileAdapter(contract).pingRequest(lead, AT).body)
         const shown = { ...body.fields, ...body.consent, ...body.subs }
         expect(shown).toEqual(Object.fromEntries(named.map((name) => [name, lead.lead.values.get(name)!.normal])))
       }),
@@ -55,9 +55,9 @@ describe('a ping', () => {
     const lead = wireLead()
     const one = contractAt(URL, { id: 'one', delivery: { pingFields: ['zip', 'state'] } })
     const two = contractAt(URL, { id: 'two', delivery: { pingFields: ['state', 'zip', 'zip'] } })
-    compileAdapter(one).pingRequest(lead)
+    compileAdapter(one).pingRequest(lead, AT)
     const rendered = new Map(lead.fragments)
-    const body = compileAdapter(two).pingRequest(lead).body
+    const body = compileAdapter(two).pingRequest(lead, AT).body
     expect(lead.fragments).toEqual(rendered)
     expect(JSON.parse(body)).toMatchObject({ contract: 'two', fields: { state: 'TX', zip: '78701' } })
   })
@@ -109,7 +109,7 @@ describe('a post', () => {
 describe('a delivery', () => {
   it('adds its own headers, and sends to its own path and query', () => {
     const contract = contractAt(URL, {
-      delivery: { headers: { 'x-account': '42' }, postUrl: 'https://buyer.example/in/leads?v=2#x' },
+      delivery: { post: headed({ 'x-account': '42' }), postUrl: 'https://buyer.example/in/leads?v=2#x' },
     })
     const request = compileAdapter(contract).postRequest(wireLead(), factsOf(contract))
     expect(request).toMatchObject({ origin: 'https://buyer.example', path: '/in/leads?v=2', method: 'POST' })

@@ -163,7 +163,7 @@ describe('secrets', () => {
     const served = await loadNewest({ db: kit.db, vault, buyersOrigin: null })
     if (!served.ok) throw new Error(JSON.stringify(served.faults))
     const { delivery } = served.snapshot.campaigns.get('solar')!.contracts[0]!
-    expect(delivery).toMatchObject({ headers: { Authorization: TOKEN }, secrets: [SECRET] })
+    expect(delivery).toMatchObject({ post: { headers: [['Authorization', [TOKEN]]] }, secrets: [SECRET] })
     const stored = await publishing.version(1)
     expect(compileVersion(stored, 1)).toMatchObject({ ok: true })
     // What was read may be given back as it is.

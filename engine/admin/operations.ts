@@ -8,7 +8,6 @@ import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
 import { resourceOperations } from './resources.ts'
-import { switchOperations } from './switches.ts'
 import { versionOperations } from './versions.ts'
 
 export interface AdminParts {
@@ -23,7 +22,6 @@ export function operationsOf({ data, publishing, db }: AdminParts): readonly Ope
     ...pageOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
-    ...switchOperations(publishing, db),
     ...resourceOperations(publishing),
   ])
 }

@@ -1,0 +1,105 @@
+/** Compiles how a contract reads its buyer's replies: tests and places over the status, the headers and the body. */
+import { RE2JS } from 're2js'
+import type { Find, Path, Place, ReplyRules, Test } from '../rules/delivery/reply.ts'
+import type { WireReply } from './adapter.ts'
+import { type ReadBody, saysYes } from './reply.ts'
+import { type ParsedBody, parseBody, unescaped, valueAt } from './reply-body.ts'
+
+type Read<T> = (reply: WireReply, body: ParsedBody) => T
+
+/** Never throws, whatever the bytes. */
+export function compileReply(rules: ReplyRules): ReadBody {
+  const accept = anyOf(rules.accept)
+  const duplicate = anyOf(rules.duplicate)
+  const capped = anyOf(rules.capped)
+  const price = compileFind(rules.price)
+  const reason = compileFind(rules.reason)
+  const buyerReference = compileFind(rules.buyerReference)
+  const redirectUrl = compileFind(rules.redirectUrl)
+  const transferPhone = compileFind(rules.transferPhone)
+  return (reply) => {
+    const body = parseBody(rules.format, reply.body)
+    const accepted = accept(reply, body)
+    const refusal = accepted ? null : duplicate(reply, body) ? 'duplicate' : capped(reply, body) ? 'capped' : null
+    const words = accepted ? null : reason(reply, body)
+    return {
+      accepted,
+      refusal,
+      whole: body.whole || refusal !== null,
+      answers:
+        body.tree !== undefined ||
+        refusal !== null ||
+        words != null ||
+        (body.text !== '' && rules.format !== 'json' && rules.format !== 'xml'),
+      price: accepted ? price(reply, body) : null,
+      reason: words,
+      buyerReference: accepted ? buyerReference(reply, body) : null,
+      redirectUrl: accepted ? redirectUrl(reply, body) : null,
+      transferPhone: accepted ? transferPhone(reply, body) : null,
+    }
+  }
+}
+
+function anyOf(tests: readonly Test[]): Read<boolean> {
+  const compiled = tests.map(compileTest)
+  return (reply, body) => compiled.some((test) => test(reply, body))
+}
+
+function compileTest(test: Test): Read<boolean> {
+  const { status, equals } = test
+  const pattern = test.pattern === null ? null : compilePattern(test.pattern)
+  const place = compilePlace(test)
+  const placed = test.path !== null || test.header !== null
+  return (reply, body) => {
+    if (status !== null && !status.includes(reply.status)) return false
+    if (!placed && pattern === null) return true
+    const value = scalarOf(place(reply, body))
+    if (equals === null && pattern === null) return saysYes(value)
+    if (value === undefined) return false
+    const text = String(value)
+    if (equals !== null && !equals.includes(text.trim().toLowerCase())) return false
+    return pattern === null || pattern.matcher(text).find()
+  }
+}
+
+/** Null where no such place is configured. */
+function compileFind(find: Find | null): Read<unknown> {
+  if (find === null) return () => null
+  const place = compilePlace(find)
+  if (find.pattern === null) return (reply, body) => scalarOf(place(reply, body))
+  const pattern = compilePattern(find.pattern)
+  return (reply, body) => {
+    const value = scalarOf(place(reply, body))
+    if (value === undefined) return undefined
+    const matcher = pattern.matcher(String(value))
+    return matcher.find() ? (matcher.group(matcher.groupCount() > 0 ? 1 : 0) ?? undefined) : undefined
+  }
+}
+
+/** Patterns ignore case: buyers change it without telling. */
+const compilePattern = (pattern: string): RE2JS => RE2JS.compile(pattern, RE2JS.CASE_INSENSITIVE)
+
+function compilePlace({ path, header }: Place): Read<unknown> {
+  if (header !== null) return ({ headers }) => headers[header]
+  if (path === null) return (_, body) => body.text
+  const search = searchFor(path)
+  return (_, body) => (body.tree === undefined ? search(body.text) : valueAt(body.tree, path))
+}
+
+/** `"name": "value"`, `<name>value`, `name=value`: where a body is not of its format, its last name is looked for as text. */
+function searchFor(path: Path): (text: string) => string | undefined {
+  const name = path.findLast((step) => typeof step === 'string')
+  if (typeof name !== 'string') return () => undefined
+  const quoted = name.replace(/^@/, '').replace(/[^\w]/g, '\\$&')
+  const pattern = new RegExp(`(?:^|[^\\w])${quoted}["']?\\s{0,20}[:=>]\\s{0,20}["']?([^"'<>&,;\\r\\n}\\]]{1,512})`, 'i')
+  return (text) => pattern.exec(text)?.[1]?.trim()
+}
+
+/** One value: of a list of values, all of them in one text; of a list of groups or a group, none. */
+function scalarOf(value: unknown): string | number | boolean | undefined {
+  if (typeof value === 'string') return unescaped(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  if (!Array.isArray(value)) return undefined
+  const items = value.filter((item) => typeof item !== 'object')
+  return items.length === 0 ? undefined : items.slice(0, 20).join(', ')
+}
