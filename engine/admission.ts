@@ -11,6 +11,7 @@ import * as problem from './problem.ts'
 export interface AdmissionPorts {
   readonly snapshot: () => Snapshot
   readonly limiter: Limiter
+  readonly sourcePaused: (source: string) => boolean
   readonly metrics: Pick<Metrics, 'rateLimited'>
 }
 
@@ -87,6 +88,7 @@ export function admitTo(ports: AdmissionPorts, known: Known, campaignId: string)
   const { snapshot, source } = known
   const campaign = snapshot.campaigns.get(campaignId)
   if (!campaign) return { refused: problem.noSuchCampaign(campaignId) }
+  if (ports.sourcePaused(source.id)) return { refused: problem.sourcePaused() }
   if (!source.campaigns.has(campaign.id)) return { refused: problem.notAllowed(campaign.id) }
   const retryAfter = ports.limiter.take(source)
   if (retryAfter > 0) {

@@ -4,7 +4,7 @@ import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { placesOf } from '../rules/calendar.ts'
 import type { PostingAnswer } from '../rules/caps.ts'
-import { reasonName } from '../rules/reason.ts'
+import { type Reason, reasonName } from '../rules/reason.ts'
 import { awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
@@ -34,6 +34,8 @@ export interface ConductPorts {
   /** Another engine owns this lead, or the ledger did not take a row of it: nothing more is offered here, and recovery decides. */
   readonly givenUp: (lead: LiveLead) => void
   readonly metrics: TallyMetrics
+  /** Why an operator keeps the lead from the contract now, or null. */
+  readonly denied: (lead: LiveLead, contract: Contract) => Reason | null
   /** A hold was refused: the cap's window had no place left. */
   readonly sawFull: (contract: string, window: string) => void
   /** Seals a text that may name a person, such as a redirect's address. */
@@ -191,6 +193,11 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   tallyWindow(ports.metrics, lead, ports.clock.mono())
   const { seat, attempt, price } = command
   const contract = contractOf(lead, seat)
+  const denied = lead.test ? null : ports.denied(lead, contract)
+  if (denied !== null) {
+    queueMicrotask(() => hear(ports, lead, { on: 'denied', at: now(ports, lead), seat, reason: denied }))
+    return
+  }
   const heldAt = ports.clock.wall()
   const caps = [...lead.source.caps, ...lead.campaign.caps, ...contract.buyer.caps, ...contract.caps]
   const rules = lead.test ? [] : caps

@@ -32,6 +32,7 @@ import { Releases } from './releases.ts'
 import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
 import { openRedisStore } from './store/redis.ts'
+import { Switchboard } from './switchboard.ts'
 import { Warmth } from './warmth.ts'
 
 export interface Engine {
@@ -69,6 +70,7 @@ interface Core extends EngineOptions {
   readonly later: Later
   readonly releases: Releases
   readonly ports: IntakePorts
+  readonly switchboard: Switchboard
   readonly lookout: Lookout
   readonly recovery: Recovery
   readonly warmth: Warmth
@@ -108,7 +110,9 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const ledger = await PostgresLedger.open({ url: databaseUrl, engine: ownership.engine, clock, log: note })
   const live = new LiveLeads(env.maxInFlight)
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
-  const hints = new Hints(clock, wire.refuses)
+  const switchboard = new Switchboard(db)
+  await switchboard.follow(foundation.news)
+  const hints = new Hints(clock, wire.refuses, () => switchboard.now)
   const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
@@ -125,7 +129,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
     warmed: () => releases.repeat((again) => later.add(again)),
     log: note,
   })
-  const parts = { ownership, ledger, hot, wire, live, hints, later, releases, lookout, recovery, warmth }
+  const parts = { switchboard, ownership, ledger, hot, wire, live, hints, later, releases, lookout, recovery, warmth }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
   hot.onCold(() => warmth.turnedCold())
@@ -157,6 +161,8 @@ function intakePorts(core: Core): IntakePorts {
     lateReply: (lead, seat, answer) => recovery.lateReply(lead, seat, answer),
     givenUp: (lead) => recovery.givenUp(lead),
     metrics: core.metrics,
+    denied: (lead, contract) => hints.denied(contract, lead.campaign.id, lead.source.id, lead.wire.lead),
+    sourcePaused: (source) => core.switchboard.now.sourcePaused(source, clock.wall()),
     sawFull: (contract, window) => hints.sawFull(contract, window),
     conceal: (leadId, text) => conceal(sealer, leadId, text),
     reveal: (leadId, text) => reveal(sealer, leadId, text),

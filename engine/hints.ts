@@ -1,5 +1,9 @@
-/** What eligibility may know beforehand to save pings: caps that were just full, contracts with too many doubts, buyers that are unwell. The hold decides. */
+/** What eligibility may know beforehand: what is switched off, caps that were just full, contracts with too many doubts, buyers that are unwell. The hold decides. */
 import type { Clock } from '../buyers/wire.ts'
+import type { Lead } from '../rules/lead.ts'
+import type { Reason } from '../rules/reason.ts'
+import type { Switches } from '../rules/switches.ts'
+import type { Contract } from '../rules/version.ts'
 
 /** A full cap is believed for so long: short, for a release or a new window opens it again. */
 const FULL_FOR_MS = 250
@@ -13,10 +17,12 @@ export class Hints {
   /** By contract, so it never grows beyond the configuration's contracts. */
   readonly #full = new Map<string, { readonly window: string; readonly until: number }>()
   #doubts: ReadonlyMap<string, number> = new Map()
+  readonly #switches: () => Switches
 
-  constructor(clock: Clock, unwell: (contract: string) => boolean) {
+  constructor(clock: Clock, unwell: (contract: string) => boolean, switches: () => Switches) {
     this.#clock = clock
     this.unwell = unwell
+    this.#switches = switches
   }
 
   /** A hold of this contract was just refused for this window. */
@@ -36,6 +42,11 @@ export class Hints {
     if (seen.until > this.#clock.mono()) return seen.window
     this.#full.delete(contract)
     return null
+  }
+
+  /** Why an operator keeps the lead from the contract now, or null. */
+  denied(contract: Contract, campaign: string, source: string, lead: Lead): Reason | null {
+    return this.#switches().deny(contract, campaign, source, lead, this.#clock.wall())
   }
 
   doubts(contract: string): boolean {

@@ -85,6 +85,10 @@ export const jsonOnly = (given: string): Refusal =>
     accept: 'application/json',
   })
 
+/** 403: its operator has paused the source for a while. */
+export const sourcePaused = (): Refusal =>
+  problem(403, 'paused', 'This source is paused: its leads are not taken at the moment. Ask its operator.')
+
 export const notAllowed = (campaign: string): Refusal =>
   problem(403, 'not allowed', `This key may not send leads to the campaign "${campaign}". Ask its operator for access.`)
 

@@ -82,6 +82,8 @@ export type AuctionEvent =
   | { readonly on: 'answerBy'; readonly at: number }
   | { readonly on: 'held'; readonly at: number; readonly seat: number }
   | { readonly on: 'full'; readonly at: number; readonly seat: number; readonly window: string }
+  /** An operator has paused or blocked it meanwhile. */
+  | { readonly on: 'denied'; readonly at: number; readonly seat: number; readonly reason: Reason }
   | { readonly on: 'cold'; readonly at: number; readonly seat: number }
   | { readonly on: 'intended'; readonly at: number; readonly seat: number }
   | { readonly on: 'gone'; readonly at: number; readonly seat: number }

@@ -20,15 +20,17 @@ export interface EligibilityHints {
   readonly doubts: (contract: string) => boolean
   /** True where the contract's buyer is left alone because its server is unwell. */
   readonly unwell: (contract: string) => boolean
+  /** Why an operator keeps the lead from the contract now, or null. */
+  readonly denied?: (contract: Contract, campaign: string, source: string, lead: Lead) => Reason | null
 }
 
 /**
  * Sorts the campaign's seats for one lead, in seat order. Where the campaign's or the source's own filter turns the lead
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
- * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, `breaker`,
- * `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test deliveries alone: no contract has
- * one, so all are `inactive` for it.
+ * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`,
+ * `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test
+ * deliveries alone: no contract has one, so all are `inactive` for it.
  */
 export function openingOf(
   campaign: Campaign,
@@ -45,7 +47,8 @@ export function openingOf(
   const index = indexOf(campaign)
   const { alive, excluded } = index.sift(lead, source.id, at)
   const eligible = rowsOf(alive)
-  index.dropLimited(eligible, excluded, hints)
+  const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
+  index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
   return { eligible, ...sortOut(excluded, seats) }
 }
 
@@ -140,11 +143,16 @@ class CampaignIndex {
     return { alive, excluded }
   }
 
-  /** Moves seats that are known to be full from `eligible` to `excluded`. */
-  dropLimited(eligible: number[], excluded: Excluded, hints: EligibilityHints): void {
+  /** Moves seats that are switched off or known to be full from `eligible` to `excluded`. */
+  dropLimited(
+    eligible: number[],
+    excluded: Excluded,
+    hints: EligibilityHints,
+    denied: (contract: Contract) => Reason | null,
+  ): void {
     let kept = 0
     for (const seat of eligible) {
-      const why = knownLimit(this.#ids[seat]!, hints)
+      const why = denied(this.#contracts[seat]!) ?? knownLimit(this.#ids[seat]!, hints)
       if (why === null) eligible[kept++] = seat
       else bitsOf(excluded, why, this.#alive.length, seat)
     }

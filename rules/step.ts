@@ -480,6 +480,7 @@ type SellingEvent = Exclude<
 const PHASE_OF: Readonly<Record<SellingEvent['on'], Phase>> = {
   held: 'holding',
   full: 'holding',
+  denied: 'holding',
   cold: 'holding',
   intended: 'intending',
   gone: 'intending',
@@ -499,6 +500,8 @@ function sellingStep(state: AuctionState, event: SellingEvent, out: AuctionComma
       return intend(state, seat, event.at, out)
     case 'full':
       return passOver(state, seat, reason('cap', event.window), event.at, out)
+    case 'denied':
+      return passOver(state, seat, event.reason, event.at, out)
     case 'cold':
       return passOver(state, seat, 'cold', event.at, out)
     case 'intended':

@@ -30,6 +30,7 @@ export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow
     case 'late':
       return ['late', event.at, event.seat, event.price]
     case 'noBid':
+    case 'denied':
     case 'notSent':
     case 'rejected':
     case 'unknown':
@@ -116,6 +117,7 @@ export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | 
     case 'turn':
       return { on, at, tier: a, seats: b }
     case 'noBid':
+    case 'denied':
     case 'notSent':
     case 'rejected':
     case 'unknown':
@@ -215,6 +217,7 @@ function eventWords(row: TraceRow, names: TraceNames): string {
     case 'rejected':
       return `${word} ${names.seat(Number(a))} ${withoutPrefix(String(b))}`
     case 'full':
+    case 'denied':
     case 'notSent':
     case 'unknown':
       return `${word} ${names.seat(Number(a))} ${b}`

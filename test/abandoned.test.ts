@@ -34,6 +34,7 @@ async function underWay(cast: Cast, stored?: Promise<boolean>) {
   const ports: ConductPorts = {
     ...{ clock, ledger, hot: stores.hot, live: new LiveLeads(1), wire: new ScriptedWire(clock, story) },
     ...{ warm: async () => false, hotLater: () => {}, lateReply: () => {}, givenUp: () => {}, sawFull: () => {} },
+    denied: () => null,
     ...{ conceal: (_: string, text: string) => text, dice: () => 1, mayAct: () => true, metrics: createMetrics() },
   }
   const { snapshot, campaign, source, opening } = cast

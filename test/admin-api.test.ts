@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => kit.close())
 
 /** What is there for sure, by the name of the parameter. */
-const NAMES = ['id', 'version', 'key', 'lead_id']
+const NAMES = ['id', 'version', 'key', 'lead_id', 'switch']
 const KNOWN = { id: 'acme', version: '1', from: '1', to: '1', format: 'json', 'If-None-Match': '*' }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into what they expect
@@ -63,13 +63,15 @@ describe('requests made from the document', () => {
   const runs = Number(process.env['GAVEL_FUZZ'] ?? 6)
 
   it('are answered as it says, good ones and bad ones', async () => {
+    // What is made up may well be published: that is nobody else's ledger.
+    const own = await AdminKit.open()
     const answered = new Map<string, Set<number>>()
     for (const operation of operations) {
       const statuses = new Set<number>()
       answered.set(operation.id, statuses)
       const good = requestOf(operation, KNOWN)
       const send = async (request: { path: string; headers: object; body: string | undefined }) => {
-        const reply = await kit.ask({ method: operation.method, ...request, headers: { ...request.headers } })
+        const reply = await own.ask({ method: operation.method, ...request, headers: { ...request.headers } })
         statuses.add(reply.status)
         expect(await faultOf(operation, reply), JSON.stringify(request).slice(0, 600)).toBeNull()
       }
@@ -86,6 +88,7 @@ describe('requests made from the document', () => {
         await send(operation.body ? spoil(sample!) : { ...spoil(sample!), body: undefined })
       }
     }
+    await own.close()
     const bodied = operations.filter(({ body }) => body).map(({ id }) => id)
     for (const id of bodied) expect([...answered.get(id)!], id).toEqual(expect.arrayContaining([400, 415]))
   })
@@ -96,7 +99,7 @@ describe('who may call what', () => {
     for (const operation of kit.operations) {
       const path = operation.path.replace(
         /\{(\w+)\}/g,
-        (_, name) => ({ id: 'acme', version: '1' })[name as 'id'] ?? 'a'.repeat(12),
+        (_, name) => ({ id: 'acme', version: '1', switch: '1' })[name as 'id'] ?? 'a'.repeat(12),
       )
       const ask = (key: string | null) =>
         kit.ask({ method: operation.method, path, key, ...(operation.body ? { body: '{' } : {}) })
@@ -203,6 +206,54 @@ describe('a day of an operator', () => {
       items: [{ id: 'bolt' }],
       next: null,
     })
+  })
+})
+
+describe('urgent switches', () => {
+  const act = async (path: string, body: object, key = 'operator') => {
+    const reply = await kit.ask({ method: 'POST', path, key, body })
+    return [reply.status, await bodyOf(reply)] as const
+  }
+
+  it('pause and resume, block and lift', async () => {
+    const [paused, shown] = await act('/admin/v1/contracts/acme:pause', {
+      until: '2090-01-01T00:00:00Z',
+      note: 'complaints',
+    })
+    expect([paused, shown]).toMatchObject([201, { kind: 'pause', contract: 'acme', set_by: 'operator' }])
+    expect((await act('/admin/v1/contracts/nobody:pause', {}))[0]).toBe(404)
+    expect((await act('/admin/v1/contracts/acme:pause', { until: 'tomorrow' }))[0]).toBe(422)
+    const [, { faults }] = await act('/admin/v1/switches', { buyer: 'nobody', sub: 'sub1' })
+    expect(faults.map(({ path }: { path: string }) => path)).toEqual(['body.value', 'body.buyer'])
+    const [blocked, block] = await act('/admin/v1/switches', { buyer: 'acme', sub: 'sub1', value: 'x' })
+    expect(blocked).toBe(201)
+    const on = async () => (await kit.get('/admin/v1/switches')).items.map(({ kind }: { kind: string }) => kind)
+    expect(await on()).toEqual(['pause', 'block'])
+    expect(await act('/admin/v1/contracts/acme:resume', {})).toEqual([200, { lifted: 1 }])
+    expect((await kit.ask({ method: 'DELETE', path: `/admin/v1/switches/${block.id}` })).status).toBe(204)
+    expect(await on()).toEqual([])
+  })
+
+  it('change a cap on the spot, and in a draft that others are at', async () => {
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+    const path = '/admin/v1/contracts/bolt'
+    await kit.ask({ method: 'PATCH', path, headers: { 'if-match': await kit.etag(path) }, body: { price: '21.00' } })
+    const [status, published] = await act('/admin/v1/contracts/bolt:caps', {
+      caps: { day: 5, hour: 2 },
+      note: 'slow down',
+    })
+    expect(status).toBe(201)
+    expect(published.changes.map(({ words }: { words: string }) => words)).toEqual([
+      'contract bolt: caps.day 50 -> 5',
+      'contract bolt: caps.hour was added (2)',
+    ])
+    const draft = await kit.get('/admin/v1/draft')
+    expect(draft).toMatchObject({
+      base: published.version,
+      changes: [{ words: 'contract bolt: price 20.00 -> 21.00' }],
+    })
+    expect((await act('/admin/v1/contracts/bolt:caps', { caps: { day: -1 } }))[0]).toBe(422)
+    expect((await act('/admin/v1/contracts/nobody:caps', { caps: { day: 1 } }))[0]).toBe(404)
   })
 })
 

@@ -107,6 +107,21 @@ test('a change that is published decides the next lead', async () => {
   expect(JSON.parse(page)).toMatchObject({ version: 2, status: 'sold' })
 })
 
+test('a buyer that is paused buys nothing from then on', async () => {
+  const key = `-H 'Authorization: Bearer demo-admin'`
+  const act = (verb: string) => shell(`curl -s -f -X POST ${key} ${admin}/admin/v1/buyers/brightpath:${verb}`)
+  const why = async () => {
+    const lead = { ...exampleLead(Math.floor(Math.random() * 10_000_000)), email: `jane.${Math.random()}@example.com` }
+    const [said] = (await post(JSON.stringify(lead), `${JSON_TYPE} -H 'Authorization: Bearer demo'`)).split('\n')
+    const page = JSON.parse(await shell(`curl -s ${key} '${admin}/admin/v1/leads/${JSON.parse(said!).lead_id}'`))
+    return page.seats.find(({ contract }: { contract: string }) => contract === 'brightpath').reason
+  }
+  await act('pause')
+  while ((await why()) !== 'paused');
+  await act('resume')
+  while ((await why()) === 'paused');
+})
+
 test('a hang-up has the configuration read again, and ends nothing', async () => {
   const status = JSON.parse(await shell(`curl -s -H 'Authorization: Bearer demo-admin' ${admin}/admin/v1/status`))
   process.kill(status.engines[0].pid, 'SIGHUP')

@@ -242,7 +242,7 @@ class Play {
         givenUp: () => {},
         metrics: createMetrics(),
       },
-      ...{ sawFull: () => {} },
+      ...{ sawFull: () => {}, denied: () => null },
       ...{ conceal: (_: string, text: string) => text, dice: () => 7, mayAct: () => true },
     } satisfies ConductPorts & { hints: unknown }
   }

@@ -8,6 +8,7 @@ import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
 import { resourceOperations } from './resources.ts'
+import { switchOperations } from './switches.ts'
 import { versionOperations } from './versions.ts'
 
 export interface AdminParts {
@@ -22,6 +23,7 @@ export function operationsOf({ data, publishing, db }: AdminParts): readonly Ope
     ...pageOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
+    ...switchOperations(publishing, db),
     ...resourceOperations(publishing),
   ])
 }

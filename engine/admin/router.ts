@@ -30,7 +30,7 @@ export function createRouter(operations: readonly Operation[]): (method: string,
 
 function placeOf(path: string, operations: readonly Operation[]): Place {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!)
-  const pattern = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{\w+\}/g, '([^/]+)')
+  const pattern = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{\w+\}/g, '([^/:]+)')
   return { pattern: new RegExp(`^${pattern}$`), names, methods: new Map(operations.map((one) => [one.method, one])) }
 }
 

@@ -8,6 +8,12 @@ export const object = <P extends Record<string, TSchema>>(properties: P) =>
 export const text = (description: string) => Type.String({ description, maxLength: 500 })
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
 export const moment = (description: string) => Type.String({ description, format: 'date-time' })
+/** A moment that a caller gives. */
+export const given = (description: string) =>
+  Type.String({
+    description,
+    pattern: '^20\\d\\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,3})?Z$',
+  })
 export const money = (description: string) => Type.String({ description, pattern: '^-?\\d+(\\.\\d+)?$' })
 export const whole = (description: string, minimum = 0) =>
   Type.Integer({ description, minimum, maximum: Number.MAX_SAFE_INTEGER })

@@ -63,6 +63,28 @@ export interface AuditTable {
   version: number | null
 }
 
+export interface SwitchesTable {
+  id: GeneratedAlways<number>
+  kind: 'pause' | 'block'
+  contract: string | null
+  buyer: string | null
+  campaign: string | null
+  source: string | null
+  sub: string | null
+  value: string | null
+  until: Date | null
+  note: string | null
+  set_by: string
+  set_at: Generated<Date>
+  lifted_by: string | null
+  lifted_at: Date | null
+}
+
+export interface SwitchCounterTable {
+  singleton: Generated<boolean>
+  n: Generated<number>
+}
+
 export interface KeyUsesTable {
   sha256: string
   used_at: Date
@@ -234,6 +256,8 @@ export interface LedgerTables {
   draft: DraftTable
   audit: AuditTable
   key_uses: KeyUsesTable
+  switches: SwitchesTable
+  switch_counter: SwitchCounterTable
   leads: LeadsTable
   lead_keys: LeadKeysTable
   intents: IntentsTable

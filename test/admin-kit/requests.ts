@@ -103,10 +103,12 @@ export function requestOf(operation: Described, known: Readonly<Record<string, s
     })
 }
 
+const SEEN = { 'If-Match': '"seen"' }
+
 /** The same request made bad: each way by its name. */
 export const SPOILERS: Readonly<Record<string, (good: Generated) => Generated>> = {
-  'a body that is no JSON': (good) => ({ ...good, body: '{"a":' }),
-  'a body of another type': (good) => ({ ...good, headers: { ...good.headers, 'content-type': 'text/csv' } }),
+  'a body that is no JSON': (good) => ({ ...good, headers: SEEN, body: '{"a":' }),
+  'a body of another type': (good) => ({ ...good, headers: { ...SEEN, 'content-type': 'text/csv' } }),
   'a body that is a number': (good) => ({ ...good, body: '7' }),
   'a body with a key that nobody knows': (good) => ({ ...good, body: '{"nobody_knows_this":1}' }),
   'a body with U+0000': (good) => ({ ...good, body: '{"note":"\\u0000"}' }),

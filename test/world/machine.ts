@@ -222,6 +222,10 @@ class MachinePlay {
 
   #hold({ seat, attempt, price }: Command<'hold'>): void {
     const contract = this.#contract(seat)
+    const denied = deniedBy(this.#cast.story, contract.id, this.#now)
+    if (denied !== null) {
+      return this.#reply(0, () => this.#hear({ on: 'denied', at: this.#now, seat, reason: denied }))
+    }
     const groups = this.#places(contract, price)
     const token = `${LEAD_ID}:${contract.id}:1.${attempt}`
     const ask = (again: boolean) => {
@@ -363,6 +367,12 @@ class MachinePlay {
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+/** Why an operator keeps the story's lead from the contract at that moment. */
+export function deniedBy({ store }: Story, contract: string, at: number): string | null {
+  const [from, why] = store?.denied?.[contract] ?? [Number.POSITIVE_INFINITY, null]
+  return at >= from ? why : null
+}
 
 export function isUnsure({ store }: Story, at: number): boolean {
   const [from, to] = store?.unsure ?? [0, 0]

@@ -14,7 +14,7 @@ import { ScriptedWire } from './buyers.ts'
 import { type Cast, capsFor, castStory, earlierTurns, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { MemoryLedger, PaperLedger } from './ledger.ts'
-import { answersOf, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
+import { answersOf, deniedBy, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
 import { Quiet } from './quiet.ts'
 import type { Story, StoryEnd } from './story.ts'
 
@@ -179,6 +179,7 @@ function portsOf(
     hotLater: repeats.later,
     released: repeats.released,
     mayAct: () => !isUnsure(story, clock.mono()),
+    denied: (_, { id }) => deniedBy(story, id, clock.mono()),
     sawFull: () => {},
     lateReply: () => {},
     givenUp: () => {},

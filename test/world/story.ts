@@ -74,6 +74,8 @@ export interface StoryStore {
   readonly rebuiltAt?: number
   /** From the first moment to the second the engine cannot tell whether others take it for dead. */
   readonly unsure?: readonly [number, number]
+  /** From that moment on an operator keeps the lead from the contract, for that reason. */
+  readonly denied?: Readonly<Record<string, readonly [number, string]>>
   /** Another engine takes this one for dead. */
   readonly fencedAt?: number
 }

@@ -3,11 +3,13 @@ import type { Migration } from 'kysely/migration'
 import * as tables from './0001_tables.ts'
 import * as offers from './0008_offers.ts'
 import * as configuration from './0012_configuration.ts'
+import * as switches from './0013_switches.ts'
 import * as retention from './0016_retention.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
   '0008_offers': offers,
   '0012_configuration': configuration,
+  '0013_switches': switches,
   '0016_retention': retention,
 }
