@@ -1,5 +1,6 @@
-/** A lead's claims: bound keys are joined, duplicates are told, twins wait for each other. */
+/** A lead's claims: bound keys are joined, twins wait for each other, and what was seen of the person is judged. */
 import type { Clock } from '../buyers/wire.ts'
+import type { Barred } from '../rules/duplicates.ts'
 import { type Ms, ms } from '../rules/units.ts'
 import { answerOf } from './answer.ts'
 import type { Answer, LiveLeads } from './live.ts'
@@ -17,33 +18,53 @@ export interface ClaimPorts {
   readonly ledger: Ledger
   readonly live: LiveLeads
   readonly warm: () => Promise<boolean>
+  /** Calls of the hot store that it did not answer: tried again until it does. */
+  readonly hotLater: (act: () => Promise<unknown>) => void
   /** Opens what was concealed for a lead. */
   readonly reveal: (leadId: string, concealed: string) => string
 }
 
+/** What the sightings of a lead's fingerprints mean for it. */
+export type Judge = (seen: readonly string[]) => 'duplicate' | Barred
+
+/** `epoch`: that of the hot store under which the fingerprints were claimed; null where none were. */
+export interface Fresh {
+  readonly code: 'fresh'
+  readonly barred: Barred
+  readonly epoch: number | null
+}
+
 /** `unavailable`: the hot store is away or cold, or a twin was not decided in time; nothing is claimed. */
 export type Claimed =
-  | { readonly code: 'fresh' }
+  | Fresh
   | { readonly code: 'bound'; readonly leadId: string; readonly bodyHash: string }
-  | { readonly code: 'duplicate'; readonly leadId: string }
+  | { readonly code: 'duplicate' }
   | { readonly code: 'unavailable' }
 
 /** Claims a lead's key and fingerprints, waiting for a twin that is being decided, for `withinMs` at the most. */
-export async function claim(ports: ClaimPorts, request: ClaimRequest, withinMs: Ms): Promise<Claimed> {
+export async function claim(
+  ports: ClaimPorts,
+  request: ClaimRequest,
+  judgeSeen: Judge,
+  withinMs: Ms,
+): Promise<Claimed> {
   const until = ports.clock.mono() + withinMs
   while (ports.clock.mono() < until) {
+    const epoch = request.fingerprints.length === 0 ? null : ports.hot.epoch()
     const said = await ports.hot.claim({ ...request, now: ports.clock.wall() }).catch(() => null)
     if (said === null) return { code: 'unavailable' }
     switch (said.code) {
-      case 'FRESH':
-        return { code: 'fresh' }
+      case 'FRESH': {
+        const barred = judgeSeen(said.seen)
+        if (barred !== 'duplicate') return { code: 'fresh', barred, epoch }
+        freeLocks(ports, request)
+        return { code: 'duplicate' }
+      }
       case 'BOUND':
         return { code: 'bound', leadId: said.leadId, bodyHash: said.bodyHash }
-      case 'DUPLICATE':
-        return { code: 'duplicate', leadId: said.leadId }
       case 'TWIN':
-        if (await twinDecided(ports, said.leadId, said.since, request.fingerprints, until))
-          return { code: 'duplicate', leadId: said.leadId }
+        if (judgeSeen(said.seen) === 'duplicate') return { code: 'duplicate' }
+        await twinDecided(ports, said.leadId, said.since, request.fingerprints, until)
         break
       case 'COLD':
         if (!(await ports.warm())) return { code: 'unavailable' }
@@ -55,9 +76,14 @@ export async function claim(ports: ClaimPorts, request: ClaimRequest, withinMs: 
   return { code: 'unavailable' }
 }
 
+function freeLocks(ports: ClaimPorts, { leadId, fingerprints }: ClaimRequest): void {
+  const free = () => ports.hot.breakClaim(leadId, fingerprints, null)
+  free().catch(() => ports.hotLater(free))
+}
+
 /**
- * Resolves when the twin is decided, when its dead owner's claim was broken, or at `until`. True where the ledger has it
- * as sold or in doubt: then this lead is its duplicate, whether or not the hot store has heard of that yet.
+ * Resolves when the twin is decided, when its dead owner's claim was broken, or at `until`. What is kept of a twin that
+ * another process decided is put into the hot store here too: that process may have died before it did.
  */
 async function twinDecided(
   ports: ClaimPorts,
@@ -65,23 +91,25 @@ async function twinDecided(
   since: number,
   fingerprints: readonly string[],
   until: number,
-): Promise<boolean> {
+): Promise<void> {
   const here = await answerHere(ports, leadId, until)
   // `pending` may only mean that its source has stopped waiting: the ledger says when it is decided.
-  if (here && here.status !== 'pending') return false
+  if (here && here.status !== 'pending') return
   for (let wait = POLL_FIRST_MS; ports.clock.mono() < until; wait = Math.min(wait * 2, POLL_LAST_MS)) {
     await sleep(ports.clock, wait)
     const record = await ports.ledger.lead(leadId).catch(() => undefined)
     if (record === undefined) continue
-    if (record?.decided && (record.status === 'sold' || record.status === 'pending')) return true
     const orphaned = record === null && ports.clock.wall() - since > ORPHAN_CLAIM_MS
-    if (orphaned || record?.decided) {
-      await ports.hot.breakClaim(leadId, fingerprints, null).catch(() => {})
-      return false
-    }
-    if (record === null) return false
+    if (record?.decided) await endClaim(ports, leadId, fingerprints).catch(() => {})
+    else if (orphaned) await ports.hot.breakClaim(leadId, fingerprints, null).catch(() => {})
+    if (record === null || record.decided) return
   }
-  return false
+}
+
+async function endClaim(ports: ClaimPorts, leadId: string, fingerprints: readonly string[]): Promise<void> {
+  const kept = await ports.ledger.sighting(leadId)
+  if (kept === null) await ports.hot.breakClaim(leadId, fingerprints, null)
+  else await ports.hot.unclaim(leadId, kept.fingerprints, kept)
 }
 
 /**

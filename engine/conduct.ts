@@ -4,8 +4,10 @@ import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { placesOf } from '../rules/calendar.ts'
 import type { PostingAnswer } from '../rules/caps.ts'
+import { sightingOf } from '../rules/duplicates.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
-import { awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../rules/step.ts'
+import type { Sighting } from '../rules/sightings.ts'
+import { awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, seatEnds, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { turnsKey } from '../rules/turns.ts'
@@ -373,7 +375,7 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
   ports.metrics.observe('result', ports.clock.mono() - askedAt)
   if (final) tallyDecided(ports.metrics, lead, final.status, ports.clock.mono())
   if (final && lead.fingerprints.length > 0) {
-    const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.soldUntil)
+    const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.sighting)
     act().catch(() => ports.hotLater(act))
   }
   hear(ports, lead, { on: 'durable', at: now(ports, lead) })
@@ -390,15 +392,14 @@ function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['s
     reasons: unsold ? ['no_buyer'] : [],
     redirectUrl: state.redirectUrl && ports.conceal(lead.leadId, state.redirectUrl),
     trace: JSON.stringify(storedTrace(lead)),
-    soldUntil: unsold ? null : soldUntil(ports, lead),
+    sighting: lead.test ? null : sightingAt(lead, ports.clock.wall()),
     outcomes: countOutcomes(lead),
   }
 }
 
-const DAY_MS = 86_400_000
-
-const soldUntil = (ports: ConductPorts, lead: LiveLead): WallMs =>
-  wallMs(ports.clock.wall() + lead.campaign.duplicates.days * DAY_MS)
+function sightingAt({ leadId, campaign, state }: LeadFacts & Pick<LiveLead, 'state'>, at: WallMs): Sighting | null {
+  return sightingOf(campaign.duplicates, { leadId, campaign: campaign.id, at }, seatEnds(state))
+}
 
 export function storedTrace(lead: LiveLead): Trace {
   return {

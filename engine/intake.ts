@@ -1,14 +1,15 @@
 /** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { fingerprintsOf, idempotencyText } from '../rules/duplicates.ts'
+import { type Barred, idempotencyText, judge, NOBODY, PRINT_CHARS, type Print, printsOf } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { chosenBids, type Offer, type OfferUse, openingOfOffer } from '../rules/offer.ts'
 import { micros, type WallMs } from '../rules/units.ts'
+import type { Campaign } from '../rules/version.ts'
 import { type AdmissionPorts, type Admitted, admit } from './admission.ts'
 import { takenReply } from './answer.ts'
-import { awaitAnswer, type ClaimPorts, claim } from './claims.ts'
+import { awaitAnswer, type ClaimPorts, claim, type Fresh, type Judge } from './claims.ts'
 import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import type { Hints } from './hints.ts'
@@ -34,8 +35,6 @@ export type Taken =
   | { readonly kind: 'invalid'; readonly issues: readonly Issue[] }
   | { readonly kind: 'refused'; readonly refusal: problem.Refusal }
 
-const DAY_MS = 86_400_000
-
 /** A valid lead on its way to its claims. */
 interface Candidate {
   readonly admitted: Admitted
@@ -45,6 +44,8 @@ interface Candidate {
   readonly claims: ClaimRequest
   /** The offer that it comes for. */
   readonly use: OfferUse | null
+  /** What the fingerprints of the claims were made of. */
+  readonly prints: readonly Print[]
 }
 
 /** `POST /v1/campaigns/{campaign}/leads`. */
@@ -83,11 +84,11 @@ const answered = (answer: Answer, offer: Offer | null = null): Taken => ({ kind:
 async function decide(ports: IntakePorts, candidate: Candidate): Promise<Taken> {
   const { test, source } = candidate.admitted
   const askedAt = ports.clock.mono()
-  const claimed = test ? ({ code: 'fresh' } as const) : await claim(ports, candidate.claims, source.answerWithinMs)
+  const claimed = test ? UNCLAIMED : await claim(ports, candidate.claims, judgeOf(candidate), source.answerWithinMs)
   ports.metrics.observe('claim', ports.clock.mono() - askedAt)
   switch (claimed.code) {
     case 'fresh':
-      return auction(ports, candidate)
+      return auction(ports, candidate, claimed)
     case 'bound':
       return join(ports, candidate, claimed)
     case 'duplicate':
@@ -97,6 +98,12 @@ async function decide(ports: IntakePorts, candidate: Candidate): Promise<Taken> 
     default:
       return claimed satisfies never
   }
+}
+
+const UNCLAIMED = { code: 'fresh', barred: NOBODY, epoch: null } as const
+
+function judgeOf({ admitted, prints, leadId, receivedAt }: Candidate): Judge {
+  return (seen) => judge(admitted.campaign.duplicates, prints, seen, leadId, receivedAt)
 }
 
 /** Kept for the operator under an id that is never returned; the source has its issues either way. */
@@ -117,18 +124,21 @@ function candidateOf(
   const { campaign, test } = admitted
   const leadId = uuidv7()
   const idempotency = test ? null : boundTo(ports, admitted, lead, use)
+  const prints = test ? [] : printsOf(campaign.duplicates.keys, lead)
   const claims = {
     leadId,
     idempotency,
     bodyHash: idempotency === null ? '' : createHash('sha256').update(admitted.body).digest('hex'),
-    fingerprints: test
-      ? []
-      : fingerprintsOf(campaign, lead).map(
-          ({ field, text }) => `${campaign.id}:${field}:${ports.seal.fingerprint(text)}`,
-        ),
+    fingerprints: fingerprintsOf(ports.seal, campaign, prints),
+    keepMs: campaign.duplicates.keepMs,
     now: receivedAt,
   }
-  return { admitted, lead, leadId, receivedAt, claims, use }
+  return { admitted, lead, leadId, receivedAt, claims, prints, use }
+}
+
+/** `<vertical>:<hmac>`: a person's fingerprints are the same in every campaign of a vertical. */
+export function fingerprintsOf(seal: Sealer, { duplicates }: Campaign, prints: readonly Print[]): string[] {
+  return prints.map(({ text }) => `${duplicates.scope}:${seal.fingerprint(text).slice(0, PRINT_CHARS)}`)
 }
 
 /** What makes a second post of the lead a repeat: its offer, else the source's own key. */
@@ -139,14 +149,14 @@ function boundTo(ports: IntakePorts, admitted: Admitted, lead: Lead, use: OfferU
 }
 
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
-async function auction(ports: IntakePorts, candidate: Candidate): Promise<Taken> {
+async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh): Promise<Taken> {
   const givenAt = ports.clock.mono()
-  const received = ports.ledger.received(receivedRow(ports, candidate))
+  const received = ports.ledger.received(receivedRow(ports, candidate, claimed.epoch))
   const isStored = received.then(
     ({ code }) => code === 'STORED',
     () => false,
   )
-  const lead = open(ports, candidate, isStored)
+  const lead = open(ports, candidate, claimed.barred, isStored)
   const decided = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
   ports.metrics.observe('received', ports.clock.mono() - givenAt)
@@ -156,7 +166,7 @@ async function auction(ports: IntakePorts, candidate: Candidate): Promise<Taken>
   return answered(answer, candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer)))
 }
 
-function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>): LiveLead {
+function open(ports: IntakePorts, candidate: Candidate, barred: Barred, stored: Promise<boolean>): LiveLead {
   const { snapshot, campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt } = candidate
   const facts: LeadFacts = {
@@ -172,7 +182,7 @@ function open(ports: IntakePorts, candidate: Candidate, stored: Promise<boolean>
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
     stored,
   }
-  return conduct(ports, facts, openingFor(ports, facts, candidate.use))
+  return conduct(ports, facts, openingFor(ports, facts, candidate.use, barred))
 }
 
 /** Who may take part in a received lead's auction, and what they have bid for its offer already. */
@@ -180,13 +190,17 @@ export function openingFor(
   ports: Pick<IntakePorts, 'clock' | 'hints'>,
   { campaign, source, test, wire }: LeadFacts,
   use: OfferUse | null,
+  barred: Barred,
 ): ReturnType<typeof openingOf> {
   const now = ports.clock.wall()
-  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test)
+  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test, barred)
   return use ? openingOfOffer(opening, campaign, use, now) : opening
 }
 
-/** The ledger did not take the lead: its key is another lead's, or the ledger is away. Nothing was sold, for no INTENT finds it. */
+/**
+ * The ledger did not take the lead: its key is another lead's, the hot store was rebuilt after its claim, or the ledger
+ * is away. Nothing was sold, for no INTENT finds it.
+ */
 async function notReceived(
   ports: IntakePorts,
   candidate: Candidate,
@@ -194,6 +208,7 @@ async function notReceived(
   stored: ReceivedAnswer | null,
 ): Promise<Taken> {
   abandon(ports, lead)
+  if (stored?.code === 'STALE') return decide(ports, candidate)
   const { leadId, fingerprints, idempotency } = candidate.claims
   const free = () => ports.hot.breakClaim(leadId, fingerprints, idempotency)
   free().catch(() => ports.hotLater(free))
@@ -236,7 +251,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
     reasons: [],
     redirectUrl: null,
     trace: '',
-    soldUntil: null,
+    sighting: null,
     outcomes: {},
   } as const
   const row = {
@@ -250,7 +265,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
     final: decided,
   }
   const [stored] = await Promise.all([
-    ports.ledger.received(receivedRow(ports, candidate)),
+    ports.ledger.received(receivedRow(ports, candidate, null)),
     ports.ledger.result(row),
   ]).catch(() => [null])
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
@@ -259,7 +274,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
   return answered({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 
-function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {
+function receivedRow(ports: IntakePorts, candidate: Candidate, claimEpoch: number | null): ReceivedRow {
   const { campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt, claims } = candidate
   return {
@@ -273,7 +288,9 @@ function receivedRow(ports: IntakePorts, candidate: Candidate): ReceivedRow {
     leadRef: lead.leadRef,
     idempotency: claims.idempotency === null ? null : { key: claims.idempotency, bodyHash: claims.bodyHash },
     fingerprints: claims.fingerprints,
-    boundForMs: campaign.duplicates.days * DAY_MS,
+    claimEpoch,
+    remembers: campaign.duplicates.remembers,
+    keepMs: campaign.duplicates.keepMs,
     currency: campaign.currency,
     ...ports.seal.seal(leadId, leadJson(lead)),
   }

@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely'
 import type pg from 'pg'
 import type { Clock, Timer } from '../buyers/wire.ts'
+import type { KeptSighting } from '../rules/claims.ts'
 import { ms } from '../rules/units.ts'
 import {
   batchValues,
@@ -23,7 +24,7 @@ import type {
   ResultRow,
 } from './store/port.ts'
 import { openPool, type PostgresSettings, queriesOver } from './store/postgres.ts'
-import { boundKey, leadRecord } from './store/queries.ts'
+import { boundKey, keptSightings, leadRecord } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
 
 export interface LedgerSettings extends PostgresSettings {
@@ -73,6 +74,7 @@ interface Waiting {
 
 interface BatchAnswer {
   readonly bound: readonly (readonly [given: string, leadId: string, bodyHash: string])[] | null
+  readonly stale: readonly string[] | null
   readonly refused: readonly (readonly [position: number, why: IntentAnswer | null])[] | null
 }
 
@@ -154,6 +156,10 @@ export class PostgresLedger implements Ledger {
 
   bound(idempotencyKey: string): Promise<{ readonly leadId: string; readonly bodyHash: string } | null> {
     return this.#read(() => boundKey(this.#db, idempotencyKey))
+  }
+
+  sighting(leadId: string): Promise<KeptSighting | null> {
+    return this.#read(async () => (await keptSightings(this.#db, [leadId])).get(leadId) ?? null)
   }
 
   /** Takes no more rows, writes what waits, and disconnects. */
@@ -298,6 +304,7 @@ export class PostgresLedger implements Ledger {
 
 function settle(batch: Waiting[], answer: BatchAnswer | null): void {
   const bound = new Map(answer?.bound?.map(([given, leadId, bodyHash]) => [given, { leadId, bodyHash }]))
+  const stale = new Set(answer?.stale)
   const refused = new Map(answer?.refused)
   let position = 0
   for (const { rows, written } of batch) {
@@ -305,7 +312,8 @@ function settle(batch: Waiting[], answer: BatchAnswer | null): void {
     else if (rows.received === undefined) written(undefined)
     else {
       const other = bound.get(rows.leadId)
-      written(other ? { code: 'BOUND', ...other } : { code: 'STORED' })
+      if (other) written({ code: 'BOUND', ...other })
+      else written({ code: stale.has(rows.leadId) ? 'STALE' : 'STORED' })
     }
   }
 }

@@ -1,8 +1,10 @@
 /** Leads that recovery gives back: their owner died before any buyer was offered them, so they are auctioned again. */
+import { judge, printsOf } from '../rules/duplicates.ts'
 import { leadFromJson } from '../rules/lead.ts'
-import type { WallMs } from '../rules/units.ts'
+import { ms, type WallMs } from '../rules/units.ts'
+import { claim } from './claims.ts'
 import { conduct } from './conduct.ts'
-import { type IntakePorts, openingFor, useOf } from './intake.ts'
+import { fingerprintsOf, type IntakePorts, openingFor, useOf } from './intake.ts'
 import type { Sealed } from './seal.ts'
 
 /** A received lead without an INTENT, taken over under a new term. */
@@ -20,14 +22,31 @@ export interface Recovered {
   readonly sealed: Sealed
 }
 
-/** Opens the lead's auction under the version in force; false where its campaign or source is no longer configured. */
+/** So long a recovered lead waits for its claim: the lock of its dead engine is its own. */
+const CLAIM_WITHIN_MS = ms(2_000)
+
+/**
+ * Opens the lead's auction under the version in force; false where its campaign or source is no longer configured, or
+ * where the person was sold or is being sold as another lead by now.
+ */
 export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Promise<boolean> {
   const snapshot = ports.snapshot()
   const campaign = snapshot.campaigns.get(recovered.campaign)
   const source = snapshot.sources.get(recovered.source)
   if (!campaign || !source) return false
-  const { leadId, term, mode, test, receivedAt, fingerprints } = recovered
+  const { leadId, term, mode, test, receivedAt } = recovered
   const lead = leadFromJson(ports.seal.open(leadId, recovered.sealed))
+  const prints = test ? [] : printsOf(campaign.duplicates.keys, lead)
+  const now = fingerprintsOf(ports.seal, campaign, prints)
+  const request = { leadId, idempotency: null, bodyHash: '', keepMs: campaign.duplicates.keepMs, now: receivedAt }
+  const claimed = await claim(
+    ports,
+    { ...request, fingerprints: now },
+    (seen) => judge(campaign.duplicates, prints, seen, leadId, ports.clock.wall()),
+    CLAIM_WITHIN_MS,
+  )
+  if (claimed.code !== 'fresh') return false
+  const fingerprints = [...new Set([...recovered.fingerprints, ...now])]
   const wire = {
     id: leadId,
     campaign: campaign.id,
@@ -39,6 +58,6 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
   const offer = recovered.keyed ? await ports.offers.ofLead(leadId) : null
   const use = offer && useOf(ports, offer, lead)
   const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
-  conduct(ports, facts, openingFor(ports, facts, use && 'offer' in use ? use : null), true)
+  conduct(ports, facts, openingFor(ports, facts, use && 'offer' in use ? use : null, claimed.barred), true)
   return true
 }

@@ -1,11 +1,15 @@
 /** Makes the hot store warm: finds that it is what the ledger says was restored, or restores it from the ledger. */
+import type { Selectable } from 'kysely'
 import type pg from 'pg'
 import type { Clock } from '../buyers/wire.ts'
 import { placesOf, windowOf } from '../rules/calendar.ts'
 import type { Place, PlaceGroup } from '../rules/caps.ts'
+import type { KeptSighting } from '../rules/claims.ts'
 import { micros, type WallMs, wallMs } from '../rules/units.ts'
 import type { CapRule, Snapshot } from '../rules/version.ts'
 import type { HotStore, Restoration } from './store/port.ts'
+import { sightingOfRow } from './store/queries.ts'
+import type { SightingsTable } from './store/tables.ts'
 
 export interface RebuildSettings {
   readonly pool: pg.Pool
@@ -19,10 +23,10 @@ export interface RebuildSettings {
 /** One rebuilder at a time, over all processes. */
 const LOCK = 'select pg_advisory_lock(75, 0)'
 const UNLOCK = 'select pg_advisory_unlock(75, 0)'
-/** A month's sums and fingerprints may take longer than a statement usually may. */
+/** A month's sums and sightings may take longer than a statement usually may. */
 const LONG_MS = 120_000
-/** Fingerprints that are read at once. */
-const PAGE = 50_000
+/** Sightings that are read at once. */
+const PAGE = 10_000
 
 /**
  * Keeps one process's view of the hot store in step with the ledger. The store is warm where it is the instance that was
@@ -93,7 +97,8 @@ function countedBy(snapshot: Snapshot): string[] {
   const caps = rulesOf(snapshot).map(
     ({ rule }) => `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:${rule.zone}`,
   )
-  return [...caps, ...tagsOf(snapshot)]
+  const kept = scopesOf(snapshot).map(([scope, keepMs]) => `f:${scope}:${keepMs}`)
+  return [...caps, ...tagsOf(snapshot), ...kept]
 }
 
 /** A client that failed is dropped, and the lock with it. */
@@ -129,10 +134,10 @@ async function restore(
     [await hot.runId(), snapshots.map(({ version }) => version), epoch],
   )
   if (marked.rowCount === 0) throw new Error('another engine has begun to rebuild the hot store')
-  const { tokens, sold } = restoration
+  const { tokens, locks } = restoration
   const took = Math.round(clock.mono() - began)
   log(
-    `the hot store was rebuilt as epoch ${epoch}: ${tokens.length} open posts, ${sold.length} sold prints, ${took} ms`,
+    `the hot store was rebuilt as epoch ${epoch}: ${tokens.length} open posts, ${locks.length} undecided leads, ${took} ms`,
   )
   return epoch
 }
@@ -147,7 +152,7 @@ async function raiseEpoch(client: pg.PoolClient): Promise<number> {
   return rows[0]!.epoch
 }
 
-/** Reads at one moment what the caps of these versions, their open posts and their sold fingerprints come to. */
+/** Reads at one moment what the caps of these versions and their open posts come to; sightings are read as they are asked for. */
 export async function readRestoration(
   client: pg.PoolClient,
   snapshots: readonly Snapshot[],
@@ -158,11 +163,13 @@ export async function readRestoration(
   await client.query(`set local statement_timeout = ${LONG_MS}`)
   const tokens = await openTokens(client)
   const committed = await committedGroups(client, snapshots, now)
-  const sold = await soldPrints(client)
+  const locks = await undecidedLocks(client, now)
   await client.query('commit')
   const tags = new Set(tokens.flatMap(({ groups }) => groups.map(({ tag }) => tag)))
   for (const snapshot of snapshots) for (const tag of tagsOf(snapshot)) tags.add(tag)
-  return { epoch, committed, tokens, sold, tags: [...tags] }
+  const scopes = new Map(snapshots.flatMap(scopesOf))
+  const sightings = sightingsOf(client, scopes, now)
+  return { epoch, committed, tokens, tags: [...tags], scopes: [...scopes.keys()], locks, sightings }
 }
 
 function tagsOf({ sources, campaigns, buyers }: Snapshot): string[] {
@@ -262,19 +269,42 @@ function soldUnder(rule: CapRule, sums: readonly Sum[]): number {
   return total
 }
 
-async function soldPrints(client: pg.PoolClient): Promise<Restoration['sold']> {
-  const sold: { fingerprint: string; leadId: string; until: WallMs }[] = []
-  for (let after = ''; ; ) {
-    const { rows } = await client.query<{ fingerprint: string; lead_id: string; until: Date }>({
-      text: `select fingerprint, lead_id, until from fingerprints where fingerprint > $1 and until > now()
-        order by fingerprint limit ${PAGE}`,
-      values: [after],
+/** Verticals, and how long a sighting matters there. */
+function scopesOf({ campaigns }: Snapshot): (readonly [string, number])[] {
+  return Array.from(campaigns.values(), ({ duplicates }) => [duplicates.scope, duplicates.keepMs] as const)
+}
+
+/** An undecided lead is in flight, whatever became of its engine: of two of one person the other one waits. */
+async function undecidedLocks(client: pg.PoolClient, now: WallMs): Promise<Restoration['locks']> {
+  const { rows } = await client.query<{ id: string; fingerprints: string[] }>({
+    text: `select id, fingerprints from leads
+      where status is null and not test and cardinality(fingerprints) > 0`,
+    ...PATIENT,
+  })
+  return rows.map(({ id, fingerprints }) => ({ leadId: id, fingerprints, since: now }))
+}
+
+/** Pages of what somebody's duplicates may still depend on, the oldest lead first. */
+async function* sightingsOf(
+  client: pg.PoolClient,
+  scopes: ReadonlyMap<string, number>,
+  now: WallMs,
+): AsyncGenerator<readonly KeptSighting[]> {
+  const longest = Math.max(0, ...scopes.values())
+  for (let after = NO_LEAD; ; ) {
+    const { rows } = await client.query<Selectable<SightingsTable>>({
+      text: `select * from sightings where lead_id > $1 and at > to_timestamp($2 / 1000.0)
+        order by lead_id limit ${PAGE}`,
+      values: [after, Math.max(0, now - longest)],
       ...PATIENT,
     })
-    for (const row of rows) {
-      sold.push({ fingerprint: row.fingerprint, leadId: row.lead_id, until: wallMs(row.until.getTime()) })
-    }
-    if (rows.length < PAGE) return sold
-    after = rows.at(-1)!.fingerprint
+    yield rows.flatMap((row) => {
+      const keepMs = scopes.get(row.fingerprints[0]!.split(':', 1)[0]!)
+      return keepMs === undefined ? [] : { ...sightingOfRow(row), keepMs }
+    })
+    if (rows.length < PAGE) return
+    after = rows.at(-1)!.lead_id
   }
 }
+
+const NO_LEAD = '00000000-0000-0000-0000-000000000000'

@@ -4,7 +4,7 @@ import type pg from 'pg'
 import type { PostAnswer } from '../buyers/adapter.ts'
 import type { Clock, Timer } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
-import { ms, type WallMs, wallMs } from '../rules/units.ts'
+import { ms, wallMs } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import type { LiveLead } from './live.ts'
 import type { Ownership } from './ownership.ts'
@@ -12,8 +12,8 @@ import type { Recovered } from './reauction.ts'
 import { Rebuild } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
 import {
+  endClaims,
   expireDoubts,
-  freeClaims,
   LateVerdicts,
   type ResolveAnswer,
   resolveDoubt,
@@ -231,13 +231,13 @@ export class Recovery {
   async #followDecided(engines: readonly number[]): Promise<void> {
     const decided = await this.#settings.db
       .selectFrom('leads')
-      .select(['id', 'status', 'fingerprints', 'received_at', 'bound_for_ms'])
+      .select(['id', 'fingerprints'])
       .where('owner', 'in', engines)
       .where('test', '=', false)
       .where('id', '>', sql<string>`uuid_at(now() - ${FOLLOWED_MS} * interval '1 ms')`)
       .where('status', 'is not', null)
       .execute()
-    for (const lead of decided) freeClaims(this.#settings, lead.id, lead.fingerprints, boundUntil(lead))
+    await endClaims(this.#settings, decided)
   }
 
   async #takeOver(): Promise<number> {
@@ -379,7 +379,7 @@ export class Recovery {
     await sql`select conclude_lead(${ownership.engine}, ${id}, ${term})`.execute(db)
     const lead = await db
       .selectFrom('leads')
-      .select(['status', 'test', 'fingerprints', 'received_at', 'bound_for_ms'])
+      .select(['status', 'test', 'fingerprints'])
       .where('id', '=', id)
       .executeTakeFirst()
     if (!lead || lead.status === null) return
@@ -391,7 +391,7 @@ export class Recovery {
     for (const { contract, term: heldUnder, attempt, state, places } of intents) {
       settlePlaces(this.#settings, `${id}:${contract}:${heldUnder}.${attempt}`, places, state)
     }
-    if (!lead.test) freeClaims(this.#settings, id, lead.fingerprints, boundUntil(lead))
+    if (!lead.test) await endClaims(this.#settings, [{ id, fingerprints: lead.fingerprints }])
   }
 
   /** Pending leads whose last doubt was ended by a result that came late. */
@@ -403,12 +403,6 @@ export class Recovery {
       limit ${SETTLED_AT_ONCE}`.execute(this.#settings.db)
     for (const { id } of rows) await this.#conclude({ id, term: null })
   }
-}
-
-/** A lead that is sold or in doubt binds its fingerprints; any other leaves them free. */
-function boundUntil(lead: { status: string | null; received_at: Date; bound_for_ms: number }): WallMs | null {
-  const bound = lead.status === 'sold' || lead.status === 'pending'
-  return bound ? wallMs(lead.received_at.getTime() + lead.bound_for_ms) : null
 }
 
 function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Recovered {

@@ -4,8 +4,9 @@ import type { PostAnswer } from '../buyers/adapter.ts'
 import type { Clock } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
-import type { Micros, WallMs } from '../rules/units.ts'
+import type { Micros } from '../rules/units.ts'
 import type { HotStore } from './store/port.ts'
+import { keptSightings } from './store/queries.ts'
 import type { IntentState, LedgerTables } from './store/tables.ts'
 
 export type Verdict =
@@ -55,7 +56,6 @@ interface Resolved {
   readonly places: readonly PlaceGroup[]
   readonly status: string | null
   readonly fingerprints: readonly string[]
-  readonly soldUntil: WallMs | null
 }
 
 /** Gives a verdict on a post in doubt. `by` names who gave it, for the audit. Rejects while the ledger is out of reach. */
@@ -74,14 +74,14 @@ export async function resolveDoubt(
     ${sold?.buyerReference ?? null}, ${sold?.redirectUrl ?? null}, ${by}) as answer`.execute(settings.db)
   const { answer } = rows[0]!
   if (answer.code === 'UNKNOWN' || answer.code === 'OPEN') return { code: answer.code, state: null, status: null }
-  if (answer.code === 'RESOLVED') followInHotStore(settings, leadId, answer)
+  if (answer.code === 'RESOLVED') await followInHotStore(settings, leadId, answer)
   return { code: answer.code, state: answer.state, status: answer.status }
 }
 
-function followInHotStore(settings: ResolveSettings, leadId: string, answer: Resolved): void {
-  const { contract, term, attempt, places, state, status, fingerprints, soldUntil } = answer
+async function followInHotStore(settings: ResolveSettings, leadId: string, answer: Resolved): Promise<void> {
+  const { contract, term, attempt, places, state, status, fingerprints } = answer
   settlePlaces(settings, `${leadId}:${contract}:${term}.${attempt}`, places, state)
-  if (status !== null) freeClaims(settings, leadId, fingerprints, soldUntil)
+  if (status !== null) await endClaims(settings, [{ id: leadId, fingerprints }])
 }
 
 /** Commits or releases what a post held, as its end says. */
@@ -100,16 +100,21 @@ export function settlePlaces(
   act().catch(() => hotLater(act))
 }
 
-/** Ends a lead's claim on its fingerprints; `soldUntil`: they stay bound until then. */
-export function freeClaims(
-  { hot, hotLater }: Pick<ResolveSettings, 'hot' | 'hotLater'>,
-  leadId: string,
-  fingerprints: readonly string[],
-  soldUntil: WallMs | null,
-): void {
-  if (fingerprints.length === 0) return
-  const act = () => hot.unclaim(leadId, fingerprints, soldUntil)
-  act().catch(() => hotLater(act))
+/** Ends the claims of decided leads: the hot store keeps of each what the ledger does. */
+export async function endClaims(
+  { db, hot, hotLater }: Pick<ResolveSettings, 'db' | 'hot' | 'hotLater'>,
+  leads: readonly { readonly id: string; readonly fingerprints: readonly string[] }[],
+): Promise<void> {
+  const claiming = leads.filter(({ fingerprints }) => fingerprints.length > 0)
+  if (claiming.length === 0) return
+  const kept = await keptSightings(
+    db,
+    claiming.map(({ id }) => id),
+  )
+  for (const { id, fingerprints } of claiming) {
+    const act = () => hot.unclaim(id, fingerprints, kept.get(id) ?? null)
+    act().catch(() => hotLater(act))
+  }
 }
 
 /** What a late reply says of its post; null where it says nothing definite. */

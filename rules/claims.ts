@@ -1,5 +1,6 @@
-/** The pure model of claims: which lead an idempotency key belongs to, and which fingerprints are being sold or were. */
+/** The pure model of claims: which lead an idempotency key belongs to, whose fingerprints are in flight, and who was seen before. */
 import { DueQueue } from './due.ts'
+import { oldestMinute, readSightings, resighted, type Sighting, sightingText } from './sightings.ts'
 import { type WallMs, wallMs } from './units.ts'
 
 /** A question about one lead's claims. Fingerprints are keyed HMACs, never values. */
@@ -9,35 +10,45 @@ export interface ClaimRequest {
   readonly idempotency: string | null
   /** SHA-256 of the body in hex: the same key with another body is a conflict. */
   readonly bodyHash: string
-  /** `<campaign>:<field>:<hmac>`, all of one campaign; empty where the campaign has no duplicate rule. */
+  /** `<vertical>:<hmac>`, all of one vertical; empty where it has no duplicate rule. */
   readonly fingerprints: readonly string[]
+  /** Sightings that are older mean nothing. */
+  readonly keepMs: number
   readonly now: WallMs
 }
 
+/** `seen[i]`: the text of the sightings of fingerprint i; an empty list where nobody was seen. */
 export type ClaimAnswer =
-  | { readonly code: 'FRESH' }
+  | { readonly code: 'FRESH'; readonly seen: readonly string[] }
   /** The idempotency key is bound: to this lead, with this body hash. */
   | { readonly code: 'BOUND'; readonly leadId: string; readonly bodyHash: string }
-  /** A lead with a fingerprint was sold (or is in doubt) within the window. */
-  | { readonly code: 'DUPLICATE'; readonly leadId: string }
-  /** A lead with a fingerprint is being decided now. */
-  | { readonly code: 'TWIN'; readonly leadId: string; readonly since: WallMs }
+  /** A lead with a fingerprint is being decided now: nothing is locked. */
+  | { readonly code: 'TWIN'; readonly leadId: string; readonly since: WallMs; readonly seen: readonly string[] }
   | { readonly code: 'COLD' }
 
-/** One live sold fingerprint. */
-export interface SoldPrint {
-  readonly fingerprint: string
-  readonly leadId: string
-  readonly until: WallMs
+/** What the ledger keeps of a decided lead for the hot store. */
+export interface KeptSighting extends Sighting {
+  readonly fingerprints: readonly string[]
 }
 
-/** An in-flight lock whose owner never ends it lapses by itself: longer than a lead's whole time. */
-export const LOCK_MS = 120_000
+/** An undecided lead and what it has claimed. */
+export interface HeldLock {
+  readonly leadId: string
+  readonly fingerprints: readonly string[]
+  readonly since: WallMs
+}
+
+/** An in-flight lock whose owner never ends it lapses by itself: longer than a lead's whole time, taken over or not. */
+export const LOCK_MS = 300_000
 /** An idempotency key stays bound in the hot store; afterwards only the ledger knows it. */
 export const HINT_MS = 24 * 3_600_000
-/** Most claims that one process keeps; beyond it those that lapse soonest are let go. */
+/** Most keys and locks that one process keeps; beyond it those that lapse soonest are let go. */
 const MAX_CLAIMS = 2_000_000
+/** Most fingerprints with sightings that one process keeps, some 600 MB; beyond it the longest known are let go. */
+const MAX_SEEN = 5_000_000
 const SWEEP_LIMIT = 64
+/** Fingerprints that each new one looks at, and forgets where nothing about them matters any more. */
+const SWEEP_SEEN = 4
 
 interface Hint {
   readonly leadId: string
@@ -45,14 +56,14 @@ interface Hint {
   readonly until: number
 }
 
-interface Print {
-  readonly kind: 'lock' | 'sold'
+interface Lock {
   readonly leadId: string
   readonly since: WallMs
   readonly until: number
 }
 
-const FRESH: ClaimAnswer = { code: 'FRESH' }
+const NOTHING_SEEN: readonly string[] = []
+const FRESH: ClaimAnswer = { code: 'FRESH', seen: NOTHING_SEEN }
 const COLD: ClaimAnswer = { code: 'COLD' }
 
 /**
@@ -66,61 +77,69 @@ export function claimTag(request: ClaimRequest): string | null {
   return request.idempotency === null ? null : `i:${request.idempotency.split(':', 2)[1]}`
 }
 
-/** `f:solar` of `solar:phone:<hmac>`. */
-export const printTag = (fingerprint: string): string => `f:${fingerprint.slice(0, fingerprint.indexOf(':'))}`
+/** `f:solar` of `solar:<hmac>`. */
+export const printTag = (fingerprint: string): string => scopeTag(fingerprint.slice(0, fingerprint.indexOf(':')))
 
-/** The claim tags that open together with these caps' tags: every campaign's. */
-export function claimTagsOf(tags: readonly string[], sold: readonly SoldPrint[]): Set<string> {
-  const open = new Set<string>()
-  for (const tag of tags) {
-    if (tag.startsWith('c:')) open.add(`f:${tag.slice(2)}`)
-    else if (tag.startsWith('f:')) open.add(tag)
-  }
-  for (const { fingerprint } of sold) open.add(printTag(fingerprint))
-  return open
+/** The claims' tag of a vertical. */
+export const scopeTag = (scope: string): string => `f:${scope}`
+
+/** What a claim answers of the texts that were found: only what matters to this lead. */
+export function seenBy(request: ClaimRequest, texts: readonly string[]): readonly string[] {
+  if (texts.every((text) => text === '')) return NOTHING_SEEN
+  const oldest = oldestMinute(request.now, request.keepMs)
+  const seen = texts.map((text) => resighted(text, request.leadId, null, oldest))
+  return seen.every((text) => text === '') ? NOTHING_SEEN : seen
 }
 
 /**
- * Claims of every campaign. Idempotency comes first, then what was sold, then what is in flight. The hint is bound
- * whatever the fingerprints say: the lead is stored either way. A lead never meets its own claims, so it may ask again.
+ * Claims of every vertical. Idempotency comes first, then what is in flight; what was seen before is told either way, and
+ * judged by the caller. The hint is bound whatever the fingerprints say: the lead is stored either way. A lead never
+ * meets its own claims, so it may ask again.
  */
 export class Claims {
   readonly #open = new Map<string, number>()
   readonly #hints = new Map<string, Hint>()
-  readonly #prints = new Map<string, Print>()
+  readonly #locks = new Map<string, Lock>()
+  /** By fingerprint; in the order in which they were first seen. */
+  readonly #seen = new Map<string, string>()
+  #sweeping = this.#seen.entries()
   /** `i<hint>` and `p<fingerprint>`, by when they lapse. */
   readonly #due = new DueQueue()
 
-  /** Opens these tags under the epoch and no others; claims that are still known stay, and these sold prints join them. */
-  restore(epoch: number, tags: Iterable<string>, sold: readonly SoldPrint[]): void {
+  /** Shuts every tag; what is known stays. */
+  shut(): void {
     this.#open.clear()
-    for (const tag of tags) this.#open.set(tag, epoch)
-    for (const { fingerprint, leadId, until } of sold) this.#sell(fingerprint, leadId, until)
+  }
+
+  /** Opens these verticals under the epoch; locks of leads that the ledger has as undecided join those that stand. */
+  open(epoch: number, scopes: Iterable<string>, locks: readonly HeldLock[]): void {
+    this.shut()
+    for (const { leadId, fingerprints, since } of locks) {
+      for (const print of fingerprints) if (!this.#isLocked(print, since)) this.#lockOne(print, leadId, since)
+    }
+    for (const scope of scopes) this.#open.set(scopeTag(scope), epoch)
   }
 
   claim(epoch: number, request: ClaimRequest): ClaimAnswer {
     const tag = claimTag(request)
     if (tag === null) return FRESH
     if (request.fingerprints.length > 0 && this.#open.get(tag) !== epoch) return COLD
-    this.#sweep(request.now)
-    return this.#bind(tag, request) ?? this.#meet(request) ?? this.#lock(request)
+    this.#drop(this.#due.take(request.now, SWEEP_LIMIT))
+    return this.#bind(tag, request) ?? this.#lock(request)
   }
 
-  /** Sold until then, or (null) free of this lead: both its locks and its sold prints go. */
-  unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): void {
+  /** The lead is decided: it holds no lock any more, and what is kept of it (null: nothing) stands instead of what was. */
+  unclaim(leadId: string, fingerprints: readonly string[], sighting: Sighting | null): void {
     for (const print of fingerprints) {
-      if (soldUntil !== null) this.#sell(print, leadId, soldUntil)
-      else if (this.#prints.get(print)?.leadId === leadId) this.#forgetPrint(print)
+      this.#unlock(print, leadId)
+      this.#see(print, leadId, sighting)
     }
   }
 
   /** Frees what a lead that will never be decided holds: its locks, and its hint where the key is given. */
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): void {
-    for (const print of fingerprints) {
-      const known = this.#prints.get(print)
-      if (known?.leadId === leadId && known.kind === 'lock') this.#forgetPrint(print)
-    }
-    const tag = claimTag({ leadId, idempotency, bodyHash: '', fingerprints, now: wallMs(0) })
+    for (const print of fingerprints) this.#unlock(print, leadId)
+    const tag = claimTag({ leadId, idempotency, bodyHash: '', fingerprints, keepMs: 0, now: wallMs(0) })
     const hint = `${tag} ${idempotency}`
     if (idempotency === null || this.#hints.get(hint)?.leadId !== leadId) return
     this.#hints.delete(hint)
@@ -140,39 +159,55 @@ export class Claims {
     return null
   }
 
-  #meet(request: ClaimRequest): ClaimAnswer | null {
-    let twin: ClaimAnswer | null = null
-    for (const fingerprint of request.fingerprints) {
-      const print = this.#prints.get(fingerprint)
-      if (!print || print.leadId === request.leadId || print.until <= request.now) continue
-      if (print.kind === 'sold') return { code: 'DUPLICATE', leadId: print.leadId }
-      twin ??= { code: 'TWIN', leadId: print.leadId, since: print.since }
-    }
-    return twin
-  }
-
   #lock(request: ClaimRequest): ClaimAnswer {
-    const until = request.now + LOCK_MS
-    for (const fingerprint of request.fingerprints) {
-      const print = this.#prints.get(fingerprint)
-      if (print?.kind === 'sold' && print.until > request.now) continue
-      this.#prints.set(fingerprint, { kind: 'lock', leadId: request.leadId, since: request.now, until })
-      this.#lapse(`p${fingerprint}`, until)
+    const { leadId, fingerprints, now } = request
+    const texts = fingerprints.map((print) => this.#seen.get(print) ?? '')
+    const seen = seenBy(request, texts)
+    for (const print of fingerprints) {
+      const lock = this.#locks.get(print)
+      if (!lock || lock.leadId === leadId || lock.until <= now) continue
+      return { code: 'TWIN', leadId: lock.leadId, since: lock.since, seen }
     }
-    return FRESH
+    for (const print of fingerprints) this.#lockOne(print, leadId, now)
+    return seen.length === 0 ? FRESH : { code: 'FRESH', seen }
   }
 
-  /** Of two sales of one fingerprint the one that binds longer stays. */
-  #sell(fingerprint: string, leadId: string, until: WallMs): void {
-    const known = this.#prints.get(fingerprint)
-    if (known?.kind === 'sold' && known.until >= until) return
-    this.#prints.set(fingerprint, { kind: 'sold', leadId, since: until, until })
-    this.#lapse(`p${fingerprint}`, until)
+  #isLocked(print: string, now: WallMs): boolean {
+    return (this.#locks.get(print)?.until ?? 0) > now
   }
 
-  #forgetPrint(fingerprint: string): void {
-    this.#prints.delete(fingerprint)
-    this.#due.delete(`p${fingerprint}`)
+  #lockOne(print: string, leadId: string, since: WallMs): void {
+    const until = since + LOCK_MS
+    this.#locks.set(print, { leadId, since, until })
+    this.#lapse(`p${print}`, until)
+  }
+
+  #unlock(print: string, leadId: string): void {
+    if (this.#locks.get(print)?.leadId !== leadId) return
+    this.#locks.delete(print)
+    this.#due.delete(`p${print}`)
+  }
+
+  #see(print: string, leadId: string, sighting: Sighting | null): void {
+    const known = this.#seen.get(print) ?? ''
+    if (known === '' && sighting === null) return
+    const oldest = sighting === null ? 0 : oldestMinute(sighting.at, sighting.keepMs)
+    const text = resighted(known, leadId, sighting === null ? null : sightingText(sighting), oldest)
+    if (text === '') this.#seen.delete(print)
+    else this.#seen.set(print, text)
+    if (sighting !== null) this.#forgetSome(oldest)
+  }
+
+  #forgetSome(oldest: number): void {
+    for (let looked = 0; looked < SWEEP_SEEN; looked++) {
+      const { value, done } = this.#sweeping.next()
+      if (done) {
+        this.#sweeping = this.#seen.entries()
+        return
+      }
+      if (readSightings(value[1]).every(({ at }) => at < oldest)) this.#seen.delete(value[0])
+    }
+    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.keys().next().value!)
   }
 
   #lapse(member: string, until: number): void {
@@ -180,14 +215,10 @@ export class Claims {
     if (this.#due.size > MAX_CLAIMS) this.#drop(this.#due.take(Number.POSITIVE_INFINITY, 1))
   }
 
-  #sweep(now: WallMs): void {
-    this.#drop(this.#due.take(now, SWEEP_LIMIT))
-  }
-
   #drop(members: readonly string[]): void {
     for (const member of members) {
       if (member.startsWith('i')) this.#hints.delete(member.slice(1))
-      else this.#prints.delete(member.slice(1))
+      else this.#locks.delete(member.slice(1))
     }
   }
 }

@@ -16,7 +16,7 @@ import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
 import type { Schedule } from './schedule.ts'
 import { PPM_PER_WHOLE, parseMoney, type WallMs } from './units.ts'
-import { TRACKING_FIELDS, type Vertical } from './verticals.ts'
+import type { Vertical } from './verticals.ts'
 import { isZone } from './zones.ts'
 
 /** SHA-256 of `demo` and `demo-admin`: everybody knows these keys. */
@@ -110,7 +110,6 @@ export function checkHouse(check: Check): void {
 
 function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>): void {
   const path = `campaigns.${id}`
-  const vertical = check.made.verticals.get(id)
   checkZone(check, `${path}.zone`, campaign.zone)
   if (campaign.currency !== undefined) checkCurrency(check, `${path}.currency`, campaign.currency)
   checkPayout(check, `${path}.payout`, campaign.payout, currencyOf(check.draft, id))
@@ -119,13 +118,6 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
   if (marginOfNothing) {
     check.fault(`${path}.min_margin`, 'the source earns the whole price, so no margin can be left: lower payout.share.')
   }
-  campaign.duplicates?.fields?.forEach((field, at) => {
-    if (field === undefined || !vertical) return
-    const here = `${path}.duplicates.fields[${at}]`
-    if (TRACKING_FIELDS.has(field))
-      check.fault(here, `"${field}" is what the source tracks for itself: name the lead's.`)
-    else checkField(check, here, field, vertical)
-  })
   checkPlan(check, path, campaign)
 }
 

@@ -17,6 +17,7 @@ export const DEFAULTS = {
   duplicate_days: 30,
   health: { failures: 8, retry_ms: 5_000, retry_max_ms: 60_000, pings: 512, posts: 128 },
   offer_seconds: 300,
+  buyer_duplicate_days: 90,
 } as const
 
 /** No ping tier may take longer: beyond it a source's own client gives up. */
@@ -115,6 +116,19 @@ const FieldShape = object({
   derive: opt(object({ from: text('a field, or a part of one such as dob.age'), bands: opt(Type.Unknown()) })),
 })
 
+const Duplicates = {
+  fields: opt(list(text('a field, or several joined by +, such as last_name+zip'), 'a list of field names', 8)),
+  hours: opt(whole(1, 87_600, 'hours')),
+  days: opt(whole(1, 3_650, 'days')),
+  forever: opt(flag()),
+}
+const CampaignDuplicates = object({
+  ...Duplicates,
+  counts: opt(word('received', 'pinged', 'sold')),
+  action: opt(word('reject', 'sell_to_others')),
+})
+const BuyerDuplicates = object({ ...Duplicates, counts: opt(word('pinged', 'sold')) })
+
 const CampaignShape = object({
   vertical: text('the name of a vertical'),
   fields: opt(byId(FieldShape)),
@@ -133,12 +147,7 @@ const CampaignShape = object({
   allow_loss: opt(flag()),
   payout: Payout,
   total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
-  duplicates: opt(
-    object({
-      fields: opt(list(text('a field'), 'a list of field names', 8)),
-      days: opt(whole(1, 3650, 'days')),
-    }),
-  ),
+  duplicates: opt(CampaignDuplicates),
   offers: opt(
     object({
       seconds: opt(whole(5, OFFER_MAX_SECONDS, 'seconds')),
@@ -190,6 +199,7 @@ const BuyerShape = object({
   schedule: opt(Schedule),
   pause: opt(Pause),
   health: opt(Health),
+  duplicates: opt(BuyerDuplicates),
   caps: opt(Caps),
 })
 
@@ -239,6 +249,8 @@ export type ScheduleFile = Static<typeof Schedule>
 export type PauseFile = Static<typeof Pause>
 export type CapsFile = Static<typeof Caps>
 export type PayoutFile = Static<typeof Payout>
+export type CampaignDuplicatesFile = Static<typeof CampaignDuplicates>
+export type BuyerDuplicatesFile = Static<typeof BuyerDuplicates>
 
 /** A file out of which everything that has a fault of shape was taken: any key may be missing. */
 export type Draft<T> = T extends object ? { readonly [K in keyof T]?: Draft<T[K]> } : T

@@ -1,6 +1,7 @@
 /** Which contracts may take part in a lead's auction, and why the others may not. */
 import type { Opening } from './auction.ts'
-import { add, allOf, type Bits, drop, dropRow, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
+import { type Barred, NOBODY } from './duplicates.ts'
+import { add, allOf, type Bits, drop, dropRow, has, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
 import { ConditionIndex } from './eligibility/conditions.ts'
 import { HoursIndex } from './eligibility/hours.ts'
 import { listItems } from './fields/text.ts'
@@ -28,9 +29,9 @@ export interface EligibilityHints {
  * Sorts the campaign's seats for one lead, in seat order. Where the campaign's or the source's own filter turns the lead
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
- * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`,
- * `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A test lead is for test
- * deliveries alone: no contract has one, so all are `inactive` for it.
+ * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, the reason that
+ * its buyer is barred for, `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A
+ * test lead is for test deliveries alone: no contract has one, so all are `inactive` for it.
  */
 export function openingOf(
   campaign: Campaign,
@@ -39,13 +40,15 @@ export function openingOf(
   at: WallMs,
   hints: EligibilityHints,
   test = false,
+  barred = NOBODY,
 ): Omit<Opening, 'dice'> {
   const seats = campaign.contracts.length
   if (test) return { eligible: [], ...sortOut([['inactive', allOf(seats)]], seats) }
-  const barred = barredBy(campaign, lead, source)
-  if (barred !== null) return { eligible: [], ...sortOut([[barred, allOf(seats)]], seats) }
+  const turnedAway = barredBy(campaign, lead, source)
+  if (turnedAway !== null) return { eligible: [], ...sortOut([[turnedAway, allOf(seats)]], seats) }
   const index = indexOf(campaign)
   const { alive, excluded } = index.sift(lead, source.id, at)
+  if (barred.size > 0) index.dropBarred(alive, excluded, barred)
   const eligible = rowsOf(alive)
   const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
   index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
@@ -106,6 +109,7 @@ class CampaignIndex {
   readonly #hours: HoursIndex
   readonly #reasons: readonly Reason[]
   readonly #sellers: ReadonlyMap<string, readonly number[]>
+  readonly #seatsOf: ReadonlyMap<string, readonly number[]>
   /** By source, as far as a contract names it: all other sources are alike. */
   readonly #starts = new Map<string | null, Start>()
   readonly #named: ReadonlySet<string>
@@ -120,6 +124,10 @@ class CampaignIndex {
     this.#sellers = Map.groupBy(
       contracts.map((_, seat) => seat),
       (seat) => sellerNameOf(contracts[seat]!.buyer),
+    )
+    this.#seatsOf = Map.groupBy(
+      contracts.map((_, seat) => seat),
+      (seat) => contracts[seat]!.buyer.id,
     )
     this.#named = new Set(contracts.flatMap(({ sources }) => [...(sources ?? [])]))
     this.#alive = new Int32Array(wordsFor(contracts.length))
@@ -141,6 +149,17 @@ class CampaignIndex {
     excluded.set('paused', dropAll(alive, this.#hours.paused))
     excluded.set('closed', dropAll(alive, this.#hours.closed))
     return { alive, excluded }
+  }
+
+  /** Moves the seats of barred buyers to `excluded`. */
+  dropBarred(alive: Bits, excluded: Excluded, barred: Barred): void {
+    for (const [buyer, why] of barred) {
+      for (const seat of this.#seatsOf.get(buyer) ?? []) {
+        if (!has(alive, seat)) continue
+        remove(alive, seat)
+        bitsOf(excluded, why, alive.length, seat)
+      }
+    }
   }
 
   /** Moves seats that are switched off or known to be full from `eligible` to `excluded`. */

@@ -11,6 +11,8 @@ import {
 } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
+import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
+import { type DuplicatePolicy, type Market, policiesOf } from './duplicates.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
@@ -40,8 +42,10 @@ export function buildSnapshot(file: ConfigFile, made: Made, version: number, can
     contracts.set(campaign, seats)
   }
   const sources = mapOf(file.sources, (id, source) => buildSource(id, source, file, made))
+  const markets = idsOf(file.campaigns).map((id) => buildMarket(id, file, made, contracts.get(id) ?? []))
+  const policies = policiesOf(markets, buyers.values())
   const campaigns = mapOf(file.campaigns, (id, campaign) =>
-    buildCampaign(id, campaign, file, made, contracts.get(id) ?? []),
+    buildCampaign(id, campaign, file, made, contracts.get(id) ?? [], policies.get(id)!),
   )
   for (const campaign of campaigns.values()) prepareEligibility(campaign)
   return {
@@ -109,6 +113,7 @@ function buildBuyer(id: string, buyer: BuyerFile): Buyer {
     legalEntity: buyer.legal_entity ?? name,
     health: buildHealth(buyer),
     tcpaText: buyer.tcpa_text ?? null,
+    duplicates: buyerDuplicates(buyer.duplicates),
     caps: capRules('buyer', id, buyer.zone, buyer.caps),
   }
 }
@@ -125,16 +130,26 @@ function buildHealth({ health }: BuyerFile): BuyerHealth {
   }
 }
 
+function buildMarket(campaign: string, file: ConfigFile, made: Made, contracts: readonly Contract[]): Market {
+  const vertical = made.verticals.get(campaign)!
+  return {
+    campaign,
+    vertical: vertical.id,
+    rule: campaignDuplicates(file.campaigns[campaign]!.duplicates, vertical),
+    buyers: [...new Set(contracts.map(({ buyer }) => buyer))],
+  }
+}
+
 function buildCampaign(
   id: string,
   campaign: CampaignFile,
   file: ConfigFile,
   made: Made,
   contracts: readonly Contract[],
+  duplicates: DuplicatePolicy,
 ): Campaign {
   const vertical = made.verticals.get(id)!
   const currency = currencyOf(file, id)
-  const known = DEFAULTS.duplicate_fields.filter((name) => vertical.fields.some((field) => field.name === name))
   return {
     id,
     vertical,
@@ -147,10 +162,7 @@ function buildCampaign(
     allowLoss: campaign.allow_loss ?? false,
     payout: payoutRule(campaign.payout),
     totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
-    duplicates: {
-      fields: campaign.duplicates?.fields ?? known,
-      days: campaign.duplicates?.days ?? DEFAULTS.duplicate_days,
-    },
+    duplicates,
     offers: {
       lifeMs: ms((campaign.offers?.seconds ?? DEFAULTS.offer_seconds) * 1_000),
       shortfall: campaign.offers?.shortfall ?? 'eat_to_zero_margin',

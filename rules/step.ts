@@ -29,6 +29,7 @@ import type {
   PostResult,
   SeatTerms,
 } from './auction.ts'
+import type { SeatEnd } from './duplicates.ts'
 import { effectiveFloor, payoutOf } from './money.ts'
 import { type Reason, reason } from './reason.ts'
 import { excludedSeats } from './seats.ts'
@@ -183,6 +184,16 @@ export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
     all.set(seat.terms.contract, seat.outcome)
   }
   return all
+}
+
+/** Whom a decided lead was shown to, and who has it or may have. */
+export function seatEnds(state: AuctionState): SeatEnd[] {
+  return state.seats.map(({ terms, order, deadlineAt, outcome }) => {
+    const had = outcome?.kind === 'sold' || outcome?.kind === 'in_doubt'
+    // Whoever's bid came with an offer was pinged for that.
+    const pinged = deadlineAt > 0 || terms !== state.terms.seats[order]
+    return { buyer: terms.buyer, asked: had || outcome?.kind === 'rejected' || pinged, had }
+  })
 }
 
 function open(state: AuctionState, opening: Opening): void {

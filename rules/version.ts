@@ -5,6 +5,8 @@ import type { ConfigFile } from './config-schema.ts'
 import { checkShape } from './config-shape.ts'
 import { checkContracts } from './contract-check.ts'
 import type { Delivery } from './delivery.ts'
+import { checkDuplicates } from './duplicate-check.ts'
+import type { DuplicatePolicy, DuplicateRule } from './duplicates.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
@@ -76,12 +78,6 @@ export interface Tier {
   readonly pingMs: Ms
 }
 
-export interface DuplicateRule {
-  /** Canonical field names whose fingerprints are compared; a lead is a duplicate where any one matches. */
-  readonly fields: readonly string[]
-  readonly days: number
-}
-
 /** What happens where a lead comes for an offer and its bids no longer earn the source what it was offered. */
 export type Shortfall = 'eat_to_zero_margin' | 'reject' | 'reoffer'
 
@@ -106,6 +102,8 @@ export interface Buyer {
   readonly health: BuyerHealth
   /** The wording by which a consumer consents to be called by this seller, where it has its own. */
   readonly tcpaText: string | null
+  /** Which earlier leads that its group had keep it from buying. */
+  readonly duplicates: DuplicateRule
   readonly caps: readonly CapRule[]
 }
 
@@ -170,7 +168,7 @@ export interface Campaign {
   readonly allowLoss: boolean
   readonly payout: PayoutRule
   readonly totalMs: Ms
-  readonly duplicates: DuplicateRule
+  readonly duplicates: DuplicatePolicy
   readonly offers: OfferRule
   readonly tiers: readonly Tier[]
   /** In seat order. */
@@ -236,6 +234,7 @@ export function compileVersion(config: unknown, version: number): Compiled {
   checkContracts(check)
   checkFilters(check)
   checkSchedules(check)
+  checkDuplicates(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
   const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }

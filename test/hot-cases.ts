@@ -333,7 +333,7 @@ export const CAPS_CASES: readonly CapsCase[] = [
 ]
 
 const ALL_TAGS = ['acme', 'bolt', 'demo']
-export const FRESH_START = { epoch: 1, committed: [], tokens: [], sold: [], tags: ALL_TAGS }
+export const FRESH_START = { epoch: 1, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags: ALL_TAGS }
 
 /** Plays a case; calls `expectSame(step, got, wanted)` for each line that says what must come out. */
 export async function play(

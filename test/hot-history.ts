@@ -155,7 +155,7 @@ async function callOne(
   return answer
 }
 
-const EMPTY: Restoration = { epoch: 0, committed: [], tokens: [], sold: [], tags: TAGS }
+const EMPTY: Restoration = { epoch: 0, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags: TAGS }
 
 /** A hold that finds no room leaves nothing but sweeps every ended lease. */
 async function sweepAll(store: CapsStore, now: WallMs): Promise<void> {

@@ -8,6 +8,8 @@ import { type PlaceGroup, tagImages } from '../rules/caps.ts'
 import { wallMs } from '../rules/units.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 
+const DAY_MS = 86_400_000
+
 const now = wallMs(1_772_000_000_000)
 const day = (amount: number, limit = 1_000_000, buyer = 'acme'): PlaceGroup => ({
   tag: `b:${buyer}`,
@@ -21,7 +23,9 @@ const restoration = (epoch: number, more: Partial<Restoration> = {}): Restoratio
   epoch,
   committed: [],
   tokens: [],
-  sold: [],
+  scopes: ['solar'],
+  locks: [],
+  sightings: [],
   tags: ['b:acme', 'c:solar'],
   ...more,
 })
@@ -59,7 +63,7 @@ test('a Redis that comes back with its data is cold all the same: a second of it
   await cold
   expect(await store.hold('t2', [day(1)], now)).toEqual({ code: 'COLD' })
   expect(await store.commit('t1', [day(1)], now)).toBe('COLD')
-  const claim = { leadId: 'L1', idempotency: null, bodyHash: '', fingerprints: ['solar:phone:x'], now }
+  const claim = { leadId: 'L1', idempotency: null, bodyHash: '', fingerprints: ['solar:x'], keepMs: DAY_MS, now }
   expect(await store.claim(claim)).toEqual({ code: 'COLD' })
   expect(await store.warm()).toBe(false)
   expect(await store.runId()).not.toBe(before)
@@ -231,15 +235,22 @@ test('a rebuild removes the tags that nobody asks for any more, and leaves no ke
 test('claims expire on their own, whatever clock the engine reads', async () => {
   const store = await openStore()
   await store.restore(restoration(1))
-  const request = { leadId: 'L1', idempotency: 's:demo:k', bodyHash: 'b', fingerprints: ['solar:phone:x'], now }
+  const request = {
+    leadId: 'L1',
+    idempotency: 's:demo:k',
+    bodyHash: 'b',
+    fingerprints: ['solar:abcd'],
+    keepMs: DAY_MS,
+    now,
+  }
   await store.claim(request)
   const client = new Redis(server.url)
-  expect(await client.pttl('gp:print:{f:solar}:phone:x')).toBeGreaterThan(100_000)
+  expect(await client.pttl('gp:lock:{f:solar}:abcd')).toBeGreaterThan(290_000)
   expect(await client.pttl('gp:hint:{f:solar}:s:demo:k')).toBeGreaterThan(86_000_000)
-  await store.unclaim('L1', ['solar:phone:x'], wallMs(now + 5_000))
-  expect(await client.pttl('gp:print:{f:solar}:phone:x')).toBeGreaterThan(86_000_000)
-  await store.unclaim('L1', ['solar:phone:x'], wallMs(Date.now() + 30 * 86_400_000))
-  expect(await client.pttl('gp:print:{f:solar}:phone:x')).toBeGreaterThan(29.9 * 86_400_000)
+  const sighting = { leadId: 'L1', campaign: 'solar', level: 3, sold: ['acme'], asked: [], at: now } as const
+  await store.unclaim('L1', ['solar:abcd'], { ...sighting, keepMs: 30 * DAY_MS })
+  expect(await client.exists('gp:lock:{f:solar}:abcd')).toBe(0)
+  expect(await client.pttl('gp:seen:{f:solar}:abc')).toBeGreaterThan(29.9 * DAY_MS)
   await store.rate('demo', 1, 5, 10, now)
   expect(await client.pttl('gp:rate:{r:demo}')).toBeGreaterThan(50_000)
   await client.quit()

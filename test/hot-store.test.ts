@@ -35,7 +35,7 @@ describe.each([
 
   test.each(CLAIM_CASES)('claims: $why', async ({ steps }) => {
     const subject = open()
-    await subject.restore({ ...FRESH_START, tags: ['c:solar'], sold: [] })
+    await subject.restore({ ...FRESH_START, scopes: ['solar'] })
     await playClaims(subject, steps, same)
   })
 
@@ -90,7 +90,7 @@ test('3,000 random histories: model, in-process store and Lua answer alike, noth
 test('500 random histories of claims: in-process store and Lua answer alike, one lead at a time is in flight', async () => {
   await fc.assert(
     fc.asyncProperty(claimHistory, async (steps) => {
-      const fresh = { ...FRESH_START, tags: ['c:solar'], sold: [] }
+      const fresh = { ...FRESH_START, scopes: ['solar'] }
       const memory = new MemoryStore('test')
       await memory.restore(fresh)
       await store.restore(fresh)

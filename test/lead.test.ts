@@ -1,7 +1,7 @@
 /** Leads: read once, every issue at once, nothing lost, nothing dangerous let in; and the same after a seal was opened. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fingerprintsOf, idempotencyText } from '../rules/duplicates.ts'
+import { idempotencyText, printsOf } from '../rules/duplicates.ts'
 import { EXAMPLE_NOW, fieldType } from '../rules/fields.ts'
 import {
   fieldOf,
@@ -259,7 +259,7 @@ describe('bounds', () => {
 
 describe('duplicates', () => {
   const fingerprints = (raw: Record<string, unknown>, fields = ['phone', 'email']) =>
-    fingerprintsOf({ duplicates: { fields, days: 30 } }, leadOf({ ...JANE, ...raw })).map(({ text }) => text)
+    printsOf(fields, leadOf({ ...JANE, ...raw })).map(({ text }) => text)
 
   test('are told by canonical texts, in the order of the rule', () => {
     expect(fingerprints({})).toEqual(['phone:+15125550123', 'email:jane@example.com'])

@@ -3,7 +3,7 @@ import areaCodes from 'us-area-codes/data/codes.json' with { type: 'json' }
 import { describe, expect, test } from 'vitest'
 import zipcodes from 'zipcodes'
 import { type LeadStreamOptions, leadStream, type StreamedLead } from '../bench/leads.ts'
-import { fingerprintsOf } from '../rules/duplicates.ts'
+import { printsOf } from '../rules/duplicates.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
 import { fieldOf, type Lead, parseLead } from '../rules/lead.ts'
 import { VERTICALS } from '../rules/verticals.ts'
@@ -24,7 +24,7 @@ const CONSENT = [
   'ip_address',
   'user_agent',
 ]
-const RULE = { duplicates: { fields: ['phone', 'email'], days: 30 } }
+const KEYS = ['phone', 'email']
 
 describe.each([...VERTICALS.keys()])('%s', (vertical) => {
   const leads = take(COUNT, { seed: 20260302, vertical, duplicateRate: 0.1, badRate: 0.05 })
@@ -62,14 +62,14 @@ describe.each([...VERTICALS.keys()])('%s', (vertical) => {
   })
 
   test('good leads share no phone and no email; a duplicate shares one with the lead that it names', () => {
-    const texts = valid('good').flatMap((lead) => fingerprintsOf(RULE, lead).map(({ text }) => text))
+    const texts = valid('good').flatMap((lead) => printsOf(KEYS, lead).map(({ text }) => text))
     expect(new Set(texts).size).toBe(texts.length)
     const byRef = new Map(valid('good').map((lead) => [lead.leadRef, lead]))
     leads.forEach((streamed, at) => {
       const one = parsed[at]!
       if (streamed.kind !== 'duplicate' || !one.ok) return
-      const original = new Set(fingerprintsOf(RULE, byRef.get(streamed.of)!).map(({ text }) => text))
-      expect(fingerprintsOf(RULE, one.lead).filter(({ text }) => original.has(text)).length).toBe(1)
+      const original = new Set(printsOf(KEYS, byRef.get(streamed.of)!).map(({ text }) => text))
+      expect(printsOf(KEYS, one.lead).filter(({ text }) => original.has(text)).length).toBe(1)
     })
   })
 

@@ -10,6 +10,7 @@ import { createSealer } from '../engine/seal.ts'
 import type { FinalRow, FinalStatus, IntentRow, ReceivedRow, ResultRow } from '../engine/store/port.ts'
 import { migrate, openPool, queriesOver } from '../engine/store/postgres.ts'
 import type { LedgerTables } from '../engine/store/tables.ts'
+import type { Sighting } from '../rules/sightings.ts'
 import { micros, wallMs } from '../rules/units.ts'
 import { freshDatabase, stopOwnPostgres } from './postgres.ts'
 
@@ -97,8 +98,10 @@ export function received(given: Partial<ReceivedRow> = {}): ReceivedRow {
     receivedAt: wallMs(Date.now()),
     leadRef: null,
     idempotency: null,
-    fingerprints: [`solar:phone:${leadId}`, `solar:email:${leadId}`],
-    boundForMs: 30 * DAY_MS,
+    fingerprints: [`solar:p${leadId}`, `solar:m${leadId}`],
+    claimEpoch: null,
+    remembers: 3,
+    keepMs: 90 * DAY_MS,
     currency: 'USD',
     ...sealer.seal(leadId, '{"first_name":"Ada"}'),
     ...given,
@@ -159,7 +162,7 @@ export function final(
     reasons: [],
     redirectUrl: null,
     trace: '{"rows":[["durable",5]]}',
-    soldUntil: status?.status === 'unsold' ? null : wallMs(Date.now() + 30 * DAY_MS),
+    sighting: status?.status === 'unsold' ? null : soldSighting(leadId),
     outcomes: { 'acme|sold|won': 1, 'bolt|lost|lower_bid': 1 },
     ...status,
   }
@@ -175,6 +178,11 @@ export function final(
     ...given,
   }
 }
+
+/** Acme has bought it: what is kept of that for 90 days. */
+export const soldSighting = (leadId: string, at = Date.now()): Sighting => ({
+  ...{ leadId, campaign: 'solar', level: 3, sold: ['acme'], asked: [], at: wallMs(at), keepMs: 90 * DAY_MS },
+})
 
 /** A lead that got as far as an INTENT to acme. */
 export async function intended(

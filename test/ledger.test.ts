@@ -86,8 +86,8 @@ describe('a sale', () => {
       'source:demo': 14_000_000,
       margin: 4_000_000,
     })
-    const prints = await kit.ask('select fingerprint from fingerprints where lead_id = $1 order by 1', [leadId])
-    expect(prints).toEqual([{ fingerprint: `solar:email:${leadId}` }, { fingerprint: `solar:phone:${leadId}` }])
+    const kept = { ...row.final!.sighting, campaign: 'sums', fingerprints: [`solar:p${leadId}`, `solar:m${leadId}`] }
+    expect(await engine.ledger.sighting(leadId)).toEqual(kept)
     expect(await kit.ask(`select n, bid, price, payout from sold_sums where campaign = 'sums'`)).toEqual([
       { n: 1, bid: 20_000_000, price: 18_000_000, payout: 14_000_000 },
     ])
@@ -106,7 +106,7 @@ describe('a sale', () => {
     expect({ status: lead.status, sales, entries }).toEqual({ status: 'sold', sales: [], entries: [] })
     expect(await kit.ask(`select 1 from rollups where campaign = 'trial'`)).toEqual([])
     expect(await kit.ask(`select 1 from sold_sums where campaign = 'trial'`)).toEqual([])
-    expect(await kit.ask('select 1 from fingerprints where lead_id = $1', [leadId])).toEqual([])
+    expect(await engine.ledger.sighting(leadId)).toBeNull()
   })
 
   it('of a shared lead is written copy by copy before the lead ends', async () => {
@@ -174,7 +174,7 @@ describe('an INTENT', () => {
     await engine.ledger.received(row)
     expect(await engine.ledger.intent(intent(row.leadId, { term: 2 }), [])).toBe('FENCED')
     expect(await engine.ledger.intent(intent(uuidv7()), [])).toBe('FENCED')
-    await engine.ledger.result(final(row.leadId, [], { status: 'duplicate', trace: '', soldUntil: null, outcomes: {} }))
+    await engine.ledger.result(final(row.leadId, [], { status: 'duplicate', trace: '', sighting: null, outcomes: {} }))
     expect(await engine.ledger.intent(intent(row.leadId), [])).toBe('FENCED')
     expect(await engine.ledger.lead(row.leadId)).toMatchObject({ status: 'duplicate', decided: true })
   })
@@ -303,7 +303,7 @@ describe('a doubt', () => {
       ['rejected', true, 'test'],
       ['accepted', false, 'test'],
     ])
-    expect(await kit.ask('select 1 from fingerprints where lead_id = $1', [leadId])).toEqual([])
+    expect(await engine.ledger.sighting(leadId)).toBeNull()
     const sums = `select kind, reason, sum(n)::int as n from rollups where campaign = 'doubts' group by 1, 2 order by 1, 2`
     expect(await kit.ask(sums)).toEqual([
       { kind: 'in_doubt', reason: 'timeout', n: 0 },

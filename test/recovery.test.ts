@@ -10,6 +10,7 @@ import type { FinalStatus, HotStore } from '../engine/store/port.ts'
 import { leadFile } from '../engine/store/queries.ts'
 import { placesOf } from '../rules/calendar.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
+import { codeOf, readSightings } from '../rules/sightings.ts'
 import { micros, wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { clock, final, intended, intent, LedgerKit, received, result, sealer, type TestEngine } from './ledger-kit.ts'
@@ -48,7 +49,7 @@ function recovery(given: Partial<RecoverySettings> = {}): Recovery {
     auctionAgain: async (lead) => {
       again.push(lead)
       live.add(lead.leadId)
-      return true
+      return Promise.resolve(true)
     },
     conceal: (_, text) => `sealed ${text}`,
     hotLater: (act) => void act().catch(() => {}),
@@ -200,8 +201,8 @@ describe('an INTENT without a RESULT', () => {
     expect(await openTokens()).not.toContain(held)
     expect(await used('contract:acme:total:count:total')).toBe(before + 1)
     expect(lost).toBeDefined()
-    const prints = await kit.ask('select distinct lead_id from fingerprints where lead_id = any($1)', [ids])
-    expect(prints.map((row) => row['lead_id']).sort()).toEqual([ids[0], ids[3]].sort())
+    const seen = await kit.ask('select lead_id from sightings where lead_id = any($1)', [ids])
+    expect(seen.map((row) => row['lead_id']).sort()).toEqual([ids[0], ids[3]].sort())
   })
 
   it('waits while the hot store is away, and not for ever', async () => {
@@ -273,8 +274,10 @@ describe('a RESULT without a commit', () => {
     }
     await recovery({ ownership: Object.assign(steady, { fenceSilent }) }).pass()
     const again = claims.map((claim) => ({ ...claim, leadId: received().leadId }))
-    expect((await hot.claim(again[0]!)).code).toBe('DUPLICATE')
-    expect((await hot.claim(again[1]!)).code).toBe('FRESH')
+    const answers = [await hot.claim(again[0]!), await hot.claim(again[1]!)]
+    const [soldTo, nobody] = answers.map((one) => (one.code === 'FRESH' ? one.seen.flatMap(readSightings) : one.code))
+    expect(soldTo).toMatchObject([{ level: 3, sold: [codeOf('acme')] }, {}])
+    expect(nobody).toEqual([])
   })
 
   it('of a lead that had ended is found in the hot store itself; so is a post without an INTENT', async () => {
@@ -439,10 +442,10 @@ describe('the hot store', () => {
         .sort(),
     )
     expect(await openTokens()).toContain(`${open}:acme:1.1`)
-    const claim = { idempotency: null, bodyHash: '', now: clock.wall() }
-    const [print] = await kit.ask<{ fingerprint: string }>('select fingerprint from fingerprints limit 1')
-    const twin = { ...claim, leadId: received().leadId, fingerprints: [print!.fingerprint] }
-    expect((await hot.claim(twin)).code).toBe('DUPLICATE')
+    const claim = { idempotency: null, bodyHash: '', keepMs: 90 * 86_400_000, now: clock.wall() }
+    const [kept] = await kit.ask<{ fingerprints: string[] }>('select fingerprints from sightings limit 1')
+    const later = { ...claim, leadId: received().leadId, fingerprints: kept!.fingerprints }
+    expect(await hot.claim(later)).toMatchObject({ code: 'FRESH', seen: [expect.any(String), expect.any(String)] })
   })
 
   it('is left as it is while it is the one that was restored, and restored where a version counts more', async () => {
@@ -519,6 +522,7 @@ const claimOf = (leadId: string) => ({
   idempotency: null,
   bodyHash: '',
   fingerprints: received({ leadId }).fingerprints,
+  keepMs: 90 * 86_400_000,
   now: clock.wall(),
 })
 

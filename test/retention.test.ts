@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dropOldDays } from '../engine/retention.ts'
 import { wallMs } from '../rules/units.ts'
-import { final, idAt, intent, LedgerKit, received, result, type TestEngine } from './ledger-kit.ts'
+import { final, idAt, intent, LedgerKit, received, result, soldSighting, type TestEngine } from './ledger-kit.ts'
 
 const DAY_MS = 86_400_000
 const NOW = Date.now()
@@ -26,8 +26,9 @@ async function lead(daysAgo: number, key: string) {
   return leadId
 }
 
+const LONG_AGO = (leadId: string) => soldSighting(leadId, NOW - 93 * DAY_MS)
 const sell = (leadId: string) =>
-  engine.ledger.result(final(leadId, [result()], { status: 'sold', soldUntil: wallMs(NOW - 3 * DAY_MS), copies: 1 }))
+  engine.ledger.result(final(leadId, [result()], { status: 'sold', sighting: LONG_AGO(leadId), copies: 1 }))
 const count = async (table: string) => (await kit.ask<{ n: number }>(`select count(*)::int as n from ${table}`))[0]!.n
 
 test('a day goes when it is old and its leads have ended, and not a day before', async () => {
@@ -48,7 +49,7 @@ test('a day goes when it is old and its leads have ended, and not a day before',
 
   expect(await engine.ledger.lead(recent)).toMatchObject({ status: 'sold' })
   expect(await engine.ledger.bound('recent')).not.toBeNull()
-  expect(await count('fingerprints')).toBe(0)
+  expect(await count('sightings')).toBe(0)
   const sums = await kit.ask('select sum(n)::int as n, sum(price)::bigint as price from sold_sums')
   expect(sums).toEqual([{ n: 3, price: 60_000_000 }])
   const balances = await kit.ask<{ account: string; amount: number }>(

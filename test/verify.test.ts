@@ -125,7 +125,7 @@ async function sellSomeLeads(): Promise<World> {
   const ledger = await PostgresLedger.open({ url: database.url, engine: rows[0]!.id, clock })
   const hot = await openRedisStore({ url: redis.url })
   const tags = ['s:demo', 'c:solo', 'c:share', 'b:acme', 'b:bolt', 'b:casa']
-  await hot.restore({ epoch: 1, committed: [], tokens: [], sold: [], tags })
+  await hot.restore({ epoch: 1, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags })
   const play = new Play(compiled.snapshot, ledger, hot)
   const ids = {
     sold: await play.lead('solo', { 'acme-solo': ['20.00', ACCEPTED], 'bolt-solo': ['10.00', ACCEPTED] }),
@@ -191,7 +191,7 @@ class Play {
   async duplicate(campaignId: string): Promise<string> {
     const { row } = this.#arrival(campaignId)
     const final = { status: 'duplicate', payout: micros(0), copies: 0, reasons: [], redirectUrl: null } as const
-    const end = { ...final, trace: '', soldUntil: null, outcomes: {} }
+    const end = { ...final, trace: '', sighting: null, outcomes: {} }
     const finalRow: FinalRow = { ...row, term: 1, results: [], final: end }
     await Promise.all([this.#ledger.received(row), this.#ledger.result(finalRow)])
     this.#acknowledge(row.leadId, 'duplicate', null)
@@ -213,7 +213,8 @@ class Play {
     const wire = { id: leadId, campaign: campaignId, sourcePseudonym: 'S-1', lead, fragments: new Map(), test: false }
     const row: ReceivedRow = {
       ...{ leadId, campaign: campaignId, source: 'demo', version: 1, mode: 'sync', test: false, receivedAt },
-      ...{ leadRef: null, idempotency: null, fingerprints: [`${campaignId}:phone:${leadId}`], boundForMs: 86_400_000 },
+      ...{ leadRef: null, idempotency: null, fingerprints: [`solar:${leadId}`] },
+      ...{ claimEpoch: null, remembers: 3, keepMs: 86_400_000 },
       ...{ currency: 'USD', sealed: 'c2VhbGVk', wrappedKey: 'a2V5', keyVersion: 1 },
     }
     const facts = { ...row, term: 1, snapshot: this.#snapshot, campaign: of, source, wire }
@@ -432,7 +433,7 @@ describe('what is wrong is found', () => {
 
     it('a lead that was never decided', async () => {
       const seen = await planted(
-        `insert into leads (id, campaign, source, version, mode, test, received_at, keyed, fingerprints, bound_for_ms,
+        `insert into leads (id, campaign, source, version, mode, test, received_at, keyed, fingerprints, keep_ms,
            currency, sealed, owner)
          select $1, campaign, source, version, mode, test, now() - interval '1 hour', keyed, '{}', 0, currency, sealed, owner
          from leads where id = $2`,

@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../rules/canonical.ts'
 import { nearest } from '../rules/nearest.ts'
+import { LEVELS } from '../rules/sightings.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a configuration that tests bend out of shape has none
 type Loose = any
 
+const DAY_MS = 86_400_000
 const KEY = 'a'.repeat(64)
 const SECRET = `whsec_${'A'.repeat(43)}=`
 
@@ -485,7 +487,10 @@ describe('a good configuration', () => {
       allowLoss: false,
       payout: { share: 700_000 },
       totalMs: 75_000,
-      duplicates: { fields: ['phone', 'email'], days: 30 },
+      duplicates: {
+        rule: { keys: ['phone', 'email'], windowMs: 30 * DAY_MS, level: LEVELS.sold, toOthers: false },
+        keepMs: 90 * DAY_MS,
+      },
       tiers: [
         { name: 'house', strategy: 'waterfall', copies: 1, pingMs: 3_000 },
         { name: 'open', strategy: 'auction', copies: 2, pingMs: 800 },

@@ -16,10 +16,10 @@ export interface Rows {
 }
 
 export function receivedRows(row: ReceivedRow): Rows {
-  const { leadId, idempotency } = row
+  const { leadId, idempotency, claimEpoch } = row
   const received = JSON.stringify(row)
   if (idempotency === null) return { leadId, received }
-  return { leadId, received, binding: JSON.stringify({ ...idempotency, leadId }) }
+  return { leadId, received, binding: JSON.stringify({ ...idempotency, leadId, claimEpoch }) }
 }
 
 export function intentRows(row: IntentRow, results: readonly ResultRow[]): Rows {

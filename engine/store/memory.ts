@@ -8,8 +8,9 @@ import {
   type ReleaseAnswer,
   type TokenState,
 } from '../../rules/caps.ts'
-import { type ClaimAnswer, type ClaimRequest, Claims, claimTagsOf } from '../../rules/claims.ts'
+import { type ClaimAnswer, type ClaimRequest, Claims } from '../../rules/claims.ts'
 import { Buckets } from '../../rules/rates.ts'
+import type { Sighting } from '../../rules/sightings.ts'
 import { type TurnCandidate, Turns } from '../../rules/turns.ts'
 import type { WallMs } from '../../rules/units.ts'
 import type { HotDump, HotStore, Restoration } from './port.ts'
@@ -67,8 +68,8 @@ export class MemoryStore implements HotStore {
     return this.#told(answer, answer.code === 'COLD')
   }
 
-  async unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void> {
-    this.#claims.unclaim(leadId, fingerprints, soldUntil)
+  async unclaim(leadId: string, fingerprints: readonly string[], sighting: Sighting | null): Promise<void> {
+    this.#claims.unclaim(leadId, fingerprints, sighting)
   }
 
   async breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void> {
@@ -84,9 +85,12 @@ export class MemoryStore implements HotStore {
   }
 
   async restore(restoration: Restoration): Promise<void> {
+    this.#claims.shut()
+    for await (const page of restoration.sightings) {
+      for (const sighting of page) this.#claims.unclaim(sighting.leadId, sighting.fingerprints, sighting)
+    }
     this.#caps.restore(restoration)
-    const tags = claimTagsOf(restoration.tags, restoration.sold)
-    this.#claims.restore(restoration.epoch, tags, restoration.sold)
+    this.#claims.open(restoration.epoch, restoration.scopes, restoration.locks)
     this.#epoch = restoration.epoch
     this.#restoredEpoch = restoration.epoch
   }

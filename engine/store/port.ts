@@ -8,13 +8,14 @@ import type {
   ReleaseAnswer,
   TokenState,
 } from '../../rules/caps.ts'
-import type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
+import type { ClaimAnswer, ClaimRequest, HeldLock, KeptSighting } from '../../rules/claims.ts'
+import type { Level, Sighting } from '../../rules/sightings.ts'
 import type { TurnCandidate } from '../../rules/turns.ts'
 import type { Micros, WallMs } from '../../rules/units.ts'
 
 export type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
 
-/** What a rebuild installs: the committed sums and the open tokens of live windows, and live sold fingerprints. */
+/** What a rebuild installs: committed sums and open tokens of live windows, locks of undecided leads, and who was seen. */
 export interface Restoration {
   readonly epoch: number
   readonly committed: readonly PlaceGroup[]
@@ -23,9 +24,13 @@ export interface Restoration {
     readonly state: 'posting'
     readonly groups: readonly PlaceGroup[]
   }[]
-  readonly sold: readonly { readonly fingerprint: string; readonly leadId: string; readonly until: WallMs }[]
-  /** Every tag that may be asked for; those without places are opened empty. `c:solar` opens the claims of the campaign too. */
+  /** Every tag that may be asked for; those without places are opened empty. */
   readonly tags: readonly string[]
+  /** Verticals whose claims are opened. */
+  readonly scopes: readonly string[]
+  readonly locks: readonly HeldLock[]
+  /** Page by page: there may be millions. */
+  readonly sightings: AsyncIterable<readonly KeptSighting[]> | Iterable<readonly KeptSighting[]>
 }
 
 /** Caps, claims and rates. Every call is idempotent by its token or lead and may be repeated after a lost reply. Rejects (throws) only when the store is out of reach. */
@@ -42,15 +47,15 @@ export interface HotStore {
   /** State of a token under its first group's tag; null where unknown or forgotten. */
   tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null>
   claim(request: ClaimRequest): Promise<ClaimAnswer>
-  /** Ends the in-flight claim. `soldUntil`: the fingerprints stay bound as sold until then; null: they are free. */
-  unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void>
+  /** Ends the in-flight claim of a decided lead. `sighting`: what is kept of it from now on; null: nothing. */
+  unclaim(leadId: string, fingerprints: readonly string[], sighting: Sighting | null): Promise<void>
   /** Frees the locks and the bound key of a lead that was never stored, where `leadId` still holds them. The fingerprints say where the key is kept: give them with it. */
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
   /** Whose turn it is in a round-robin tier: places of the 1 to 1,000 `candidates`, at most `copies`. Asks for no epoch: a store that forgot begins anew. A repeated call takes another turn. */
   turn(tier: string, candidates: readonly TurnCandidate[], copies: number): Promise<readonly number[]>
-  /** Empties the store's caps, then installs the restoration, and opens under its epoch. Claims stay, joined by `sold`: one that came after the ledger was read must not be lost. */
+  /** Empties the store's caps, then installs the restoration, and opens under its epoch. Claims stay, joined by `locks` and `sightings`: what came after the ledger was read must not be lost. */
   restore(restoration: Restoration): Promise<void>
   /** True where the store answers, bears the epoch, and is the instance that was restored. */
   warm(): Promise<boolean>
@@ -86,10 +91,13 @@ export interface ReceivedRow {
   readonly leadRef: string | null
   /** HMAC of the idempotency key, and the hash of the body. Null: the source sent no key. */
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null
-  /** `<campaign>:<field>:<hmac>`. */
+  /** `<vertical>:<hmac>`. */
   readonly fingerprints: readonly string[]
-  /** How long after `receivedAt` its fingerprints stay bound where recovery finds it sold or in doubt. */
-  readonly boundForMs: number
+  /** Hot-store epoch under which they were claimed; null: nothing was claimed. */
+  readonly claimEpoch: number | null
+  /** The least level of a sighting of this lead that is kept, and for how long. */
+  readonly remembers: Level
+  readonly keepMs: number
   readonly currency: string
   /** Sealed lead (base64 of nonce, ciphertext, tag) and its wrapped key (base64). */
   readonly sealed: string
@@ -101,6 +109,8 @@ export type ReceivedAnswer =
   | { readonly code: 'STORED' }
   /** The idempotency key is bound to another lead: nothing was written. */
   | { readonly code: 'BOUND'; readonly leadId: string; readonly bodyHash: string }
+  /** The hot store was rebuilt after the fingerprints were claimed: nothing was written; claim again. */
+  | { readonly code: 'STALE' }
 
 export interface IntentRow {
   readonly leadId: string
@@ -148,8 +158,8 @@ export interface FinalStatus {
   readonly redirectUrl: string | null
   /** Stored trace (engine/live): JSON text without lead values. */
   readonly trace: string
-  /** Bound as sold until then where sold or in doubt. */
-  readonly soldUntil: WallMs | null
+  /** What is kept of it for later leads of the person; null: nothing. */
+  readonly sighting: Sighting | null
   /** Seats' outcomes for the rollups: `contract|kind|reason name` -> count. */
   readonly outcomes: Readonly<Record<string, number>>
 }
@@ -188,5 +198,7 @@ export interface Ledger {
     readonly keyVersion: number
   }): Promise<void>
   lead(leadId: string): Promise<LeadRecord | null>
+  /** What is kept of a decided lead; null where it is nothing. */
+  sighting(leadId: string): Promise<KeptSighting | null>
   bound(idempotencyKey: string): Promise<{ readonly leadId: string; readonly bodyHash: string } | null>
 }

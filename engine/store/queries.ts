@@ -1,6 +1,7 @@
 /** What the ledger is asked beside its hot path. */
 import { type Kysely, type Selectable, sql } from 'kysely'
-import { micros } from '../../rules/units.ts'
+import type { KeptSighting } from '../../rules/claims.ts'
+import { micros, wallMs } from '../../rules/units.ts'
 import type { LeadRecord } from './port.ts'
 import type {
   EntriesTable,
@@ -10,6 +11,7 @@ import type {
   LedgerTables,
   ResolutionsTable,
   SalesTable,
+  SightingsTable,
 } from './tables.ts'
 
 type Db = Kysely<LedgerTables>
@@ -60,6 +62,22 @@ export async function boundKey(db: Db, key: string): Promise<{ leadId: string; b
     .where('key', '=', key)
     .executeTakeFirst()
   return row ? { leadId: row.lead_id, bodyHash: row.body_hash } : null
+}
+
+/** What is kept of leads for later ones of the person, by lead; those of which it is nothing are left out. */
+export async function keptSightings(db: Db, leadIds: readonly string[]): Promise<ReadonlyMap<string, KeptSighting>> {
+  const rows = await db
+    .selectFrom('sightings')
+    .selectAll()
+    .where('lead_id', '=', sql<string>`any(${leadIds}::uuid[])`)
+    .execute()
+  return new Map(rows.map((row) => [row.lead_id, sightingOfRow(row)]))
+}
+
+export function sightingOfRow(row: Selectable<SightingsTable>): KeptSighting {
+  const { lead_id: leadId, campaign, fingerprints, level, sold, asked } = row
+  const at = wallMs(row.at.getTime())
+  return { leadId, campaign, fingerprints, level, sold, asked, at, keepMs: row.until.getTime() - at }
 }
 
 export async function leadFile(db: Db, leadId: string): Promise<LeadFile | null> {

@@ -8,7 +8,17 @@ import {
   type ReleaseAnswer,
   type TokenState,
 } from '../../rules/caps.ts'
-import { type ClaimAnswer, type ClaimRequest, claimTag, HINT_MS, LOCK_MS, printTag } from '../../rules/claims.ts'
+import {
+  type ClaimAnswer,
+  type ClaimRequest,
+  claimTag,
+  HINT_MS,
+  type KeptSighting,
+  LOCK_MS,
+  printTag,
+  seenBy,
+} from '../../rules/claims.ts'
+import { leadTail, oldestMinute, type Sighting, sightingText } from '../../rules/sightings.ts'
 import type { TurnCandidate } from '../../rules/turns.ts'
 import { type WallMs, wallMs } from '../../rules/units.ts'
 import { COLD_REPLY, RedisLink, type RedisOptions } from './link.ts'
@@ -19,7 +29,7 @@ import type { Reply, ScriptName } from './scripts.ts'
 const HELD: HoldAnswer = { code: 'HELD' }
 const GONE: HoldAnswer = { code: 'GONE' }
 const COLD: HoldAnswer & ClaimAnswer = { code: 'COLD' }
-const FRESH: ClaimAnswer = { code: 'FRESH' }
+const FRESH: ClaimAnswer = { code: 'FRESH', seen: [] }
 const STATES: Readonly<Record<string, TokenState>> = { h: 'held', p: 'posting', c: 'committed', r: 'released' }
 
 /** Connects; the store is cold until it is restored, or until it is told the epoch under which it already was. */
@@ -84,26 +94,27 @@ export class RedisStore implements HotStore {
     if (tag === null) return FRESH
     const { fingerprints, idempotency, now } = request
     const asksEpoch = fingerprints.length > 0
-    const args = [String(1 + fingerprints.length + (idempotency === null ? 0 : 1)), this.#keys.claims(tag)]
-    for (const fingerprint of fingerprints) args.push(this.#keys.print(fingerprint))
+    const args = [String(1 + 2 * fingerprints.length + (idempotency === null ? 0 : 1)), this.#keys.claims(tag)]
+    for (const fingerprint of fingerprints) args.push(this.#keys.lock(fingerprint), this.#keys.bucket(fingerprint)[0])
     if (idempotency !== null) args.push(this.#keys.hint(tag, idempotency))
     args.push(asksEpoch ? this.#epochText : '', request.leadId, String(now), String(now + LOCK_MS))
     args.push(String(fingerprints.length), request.bodyHash, String(now + HINT_MS))
+    for (const fingerprint of fingerprints) args.push(this.#keys.bucket(fingerprint)[1])
     const reply = await (asksEpoch ? this.#link.trustedScript('claim', args) : this.#link.script('claim', args))
-    return claimAnswer(reply)
+    return claimAnswer(request, reply)
   }
 
-  async unclaim(leadId: string, fingerprints: readonly string[], soldUntil: WallMs | null): Promise<void> {
-    if (soldUntil === null) return this.#free(leadId, fingerprints, null, '0')
+  async unclaim(leadId: string, fingerprints: readonly string[], sighting: Sighting | null): Promise<void> {
     if (fingerprints.length === 0) return
-    const args = [String(fingerprints.length)]
-    for (const fingerprint of fingerprints) args.push(this.#keys.print(fingerprint))
-    for (const _ of fingerprints) args.push(leadId, String(soldUntil))
-    await this.#link.script('sold', args)
+    await this.#link.script('sighted', sightedArgs(this.#keys, [{ leadId, fingerprints, sighting }]))
   }
 
   async breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void> {
-    await this.#free(leadId, fingerprints, idempotency, '1')
+    const tag = claimTag({ leadId, idempotency, bodyHash: '', fingerprints, keepMs: 0, now: wallMs(0) })
+    if (tag === null) return
+    const keys = fingerprints.map((fingerprint) => this.#keys.lock(fingerprint))
+    if (idempotency !== null) keys.push(this.#keys.hint(tag, idempotency))
+    await this.#link.script('unclaim', [String(keys.length), ...keys, leadId])
   }
 
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
@@ -174,19 +185,6 @@ export class RedisStore implements HotStore {
     return Math.max(1, ...((await Promise.all(groups.map(run))) as number[]))
   }
 
-  async #free(
-    leadId: string,
-    fingerprints: readonly string[],
-    idempotency: string | null,
-    locksOnly: '0' | '1',
-  ): Promise<void> {
-    const tag = claimTag({ leadId, idempotency, bodyHash: '', fingerprints, now: wallMs(0) })
-    if (tag === null) return
-    const keys = fingerprints.map((fingerprint) => this.#keys.print(fingerprint))
-    if (idempotency !== null) keys.push(this.#keys.hint(tag, idempotency))
-    await this.#link.script('unclaim', [String(keys.length), ...keys, leadId, String(fingerprints.length), locksOnly])
-  }
-
   async *#entries(hash: string): AsyncGenerator<[string, string]> {
     let cursor = '0'
     do {
@@ -196,6 +194,32 @@ export class RedisStore implements HotStore {
     } while (cursor !== '0')
   }
 }
+
+/** Arguments of `sighted`: all fingerprints are of one vertical. */
+export function sightedArgs(
+  keys: KeyNames,
+  leads: readonly (Pick<KeptSighting, 'leadId' | 'fingerprints'> & { readonly sighting: Sighting | null })[],
+): string[] {
+  const names: string[] = []
+  const args: string[] = []
+  let keepMs = 0
+  for (const { leadId, fingerprints, sighting } of leads) {
+    const text = sighting === null ? '' : sightingText(sighting)
+    const oldest = sighting === null ? '0' : String(oldestMinute(sighting.at, sighting.keepMs))
+    keepMs = Math.max(keepMs, sighting?.keepMs ?? 0)
+    for (const fingerprint of fingerprints) {
+      const [bucket, field] = keys.bucket(fingerprint)
+      names.push(keys.lock(fingerprint), bucket)
+      args.push(leadId, leadTail(leadId), field, text, oldest)
+    }
+  }
+  return [String(names.length), ...names, String(Math.ceil(keepMs / 1_000) + HOUR_S), ...args]
+}
+
+/** Buckets outlive what is in them, for they are forgotten by Redis's clock and not the engine's. */
+const HOUR_S = 3_600
+/** With ten million fingerprints some 40 lie in a bucket, where each costs least. */
+const BUCKET_CHARS = 3
 
 /** Names of our keys. Everything of one tag carries it as the hash tag, so that a script touches one slot. */
 export class KeyNames {
@@ -225,8 +249,15 @@ export class KeyNames {
     return `${this.#prefix}claims:{${tag}}`
   }
 
-  print(fingerprint: string): string {
-    return `${this.#prefix}print:{${printTag(fingerprint)}}${fingerprint.slice(fingerprint.indexOf(':'))}`
+  lock(fingerprint: string): string {
+    return `${this.#prefix}lock:{${printTag(fingerprint)}}${fingerprint.slice(fingerprint.indexOf(':'))}`
+  }
+
+  /** The hash that has a fingerprint's sightings, one of 262,144 of a vertical, and its field there. */
+  bucket(fingerprint: string): readonly [key: string, field: string] {
+    const cut = fingerprint.indexOf(':') + 1 + BUCKET_CHARS
+    const of = fingerprint.slice(fingerprint.indexOf(':'), cut)
+    return [`${this.#prefix}seen:{${printTag(fingerprint)}}${of}`, fingerprint.slice(cut)]
   }
 
   hint(tag: string, idempotency: string): string {
@@ -242,12 +273,12 @@ export class KeyNames {
   }
 }
 
-function claimAnswer(reply: Reply): ClaimAnswer {
+function claimAnswer(request: ClaimRequest, reply: Reply): ClaimAnswer {
   if (typeof reply === 'number') return reply === COLD_REPLY ? COLD : FRESH
-  const [code, leadId = '', detail = ''] = reply
+  const [code, leadId = '', detail = '', ...rest] = reply as readonly string[]
   if (code === 'BOUND') return { code, leadId, bodyHash: detail }
-  if (code === 'TWIN') return { code, leadId, since: wallMs(Number(detail)) }
-  return { code: 'DUPLICATE', leadId }
+  if (code === 'TWIN') return { code, leadId, since: wallMs(Number(detail)), seen: seenBy(request, rest) }
+  return { code: 'FRESH', seen: seenBy(request, reply.slice(1) as readonly string[]) }
 }
 
 function addLive(live: LiveTokens, token: string, entry: string): void {

@@ -1,14 +1,16 @@
 /** Installs a restoration in Redis while scripts of other processes go on: they find each tag shut until it is whole. */
 import { randomUUID } from 'node:crypto'
 import { type TagImage, tagImages } from '../../rules/caps.ts'
-import { claimTagsOf, printTag, type SoldPrint } from '../../rules/claims.ts'
+import { type HeldLock, type KeptSighting, LOCK_MS, printTag, scopeTag } from '../../rules/claims.ts'
 import type { RedisLink } from './link.ts'
 import type { Restoration } from './port.ts'
-import type { KeyNames } from './redis.ts'
+import { type KeyNames, sightedArgs } from './redis.ts'
 
 /** Pairs in one install, and commands that wait for one another. */
 const PART = 500
 const AT_ONCE = 100
+/** Leads whose sightings one script takes. */
+const LEADS = 100
 
 /**
  * Shuts every tag that exists or shall exist, fills those of the restoration, and opens them. Each restoration has a name of
@@ -20,14 +22,15 @@ export async function restoreRedis(link: RedisLink, keys: KeyNames, restoration:
   const runId = await link.runId()
   const name = `${restoration.epoch}.${randomUUID()}`
   const images = tagImages(restoration)
-  const claimTags = claimTagsOf(restoration.tags, restoration.sold)
+  const claimTags = restoration.scopes.map(scopeTag)
   await shutAll(link, keys, name, new Set([...images.keys(), ...claimTags]))
   await inParts([...images], ([tag, image]) => installTag(link, keys, name, tag, image))
-  await installSold(link, keys, restoration.sold)
+  for await (const page of restoration.sightings) await installSightings(link, keys, page)
+  await installLocks(link, keys, restoration.locks)
   await inParts([...images.keys()], (tag) =>
     expectMine(link.script('open', [keys.of(tag)[0], name, String(restoration.epoch)])),
   )
-  await inParts([...claimTags], (tag) => link.call((client) => client.set(keys.claims(tag), String(restoration.epoch))))
+  await inParts(claimTags, (tag) => openClaims(link, keys.claims(tag), name, restoration.epoch))
   await link.restored(restoration.epoch, runId, connection)
 }
 
@@ -37,10 +40,12 @@ async function shutAll(link: RedisLink, keys: KeyNames, name: string, wanted: Re
   const gone = known.filter((tag) => !wanted.has(tag))
   for (const part of chunks([...wanted], PART)) await link.call((client) => client.sadd(keys.tags, ...part))
   await inParts([...known, ...wanted], async (tag) => {
-    if (tag.startsWith('f:')) await link.call((client) => client.del(keys.claims(tag)))
+    if (tag.startsWith('f:')) await link.call((client) => client.set(keys.claims(tag), name))
     else await link.script('shut', [...keys.of(tag), name])
   })
-  await inParts(gone, (tag) => link.call((client) => client.del(keys.of(tag)[0])))
+  await inParts(gone, (tag) =>
+    link.call((client) => client.del(tag.startsWith('f:') ? keys.claims(tag) : keys.of(tag)[0])),
+  )
   for (const part of chunks(gone, PART)) await link.call((client) => client.srem(keys.tags, ...part))
 }
 
@@ -76,16 +81,37 @@ async function installTag(link: RedisLink, keys: KeyNames, name: string, tag: st
   )
 }
 
-async function installSold(link: RedisLink, keys: KeyNames, sold: readonly SoldPrint[]): Promise<void> {
-  const byTag = Map.groupBy(sold, ({ fingerprint }) => printTag(fingerprint))
-  const parts = [...byTag.values()].flatMap((prints) => chunks(prints, PART))
-  await inParts(parts, (part) =>
-    link.script('sold', [
-      String(part.length),
-      ...part.map(({ fingerprint }) => keys.print(fingerprint)),
-      ...part.flatMap(({ leadId, until }) => [leadId, String(until)]),
-    ]),
+async function installSightings(link: RedisLink, keys: KeyNames, page: readonly KeptSighting[]): Promise<void> {
+  const byTag = Map.groupBy(
+    page.filter(({ fingerprints }) => fingerprints.length > 0),
+    ({ fingerprints }) => printTag(fingerprints[0]!),
   )
+  const parts = [...byTag.values()].flatMap((sightings) => chunks(sightings, LEADS))
+  await inParts(parts, (part) =>
+    link.script(
+      'sighted',
+      sightedArgs(
+        keys,
+        part.map((sighting) => ({ ...sighting, sighting })),
+      ),
+    ),
+  )
+}
+
+/** A lock that stands was claimed after the ledger was read, or is the lead's own. */
+async function installLocks(link: RedisLink, keys: KeyNames, locks: readonly HeldLock[]): Promise<void> {
+  const each = locks.flatMap(({ leadId, fingerprints, since }) =>
+    fingerprints.map((fingerprint) => ({ leadId, fingerprint, since })),
+  )
+  await inParts(each, ({ leadId, fingerprint, since }) => {
+    const value = `${since + LOCK_MS} ${leadId} ${since}`
+    return link.call((client) => client.set(keys.lock(fingerprint), value, 'PX', LOCK_MS, 'NX'))
+  })
+}
+
+/** What was shut under this restoration's name is still so: a store that was emptied meanwhile stays cold. */
+async function openClaims(link: RedisLink, key: string, name: string, epoch: number): Promise<void> {
+  await expectMine(link.script('reopen', [key, name, String(epoch)]))
 }
 
 async function expectMine(reply: Promise<unknown>): Promise<void> {

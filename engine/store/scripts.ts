@@ -8,7 +8,7 @@ import { HINT_MS, LOCK_MS } from '../../rules/claims.ts'
 export type Reply = number | string | readonly string[]
 
 const CAPS_SCRIPTS = ['hold', 'posting', 'commit', 'release'] as const
-const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'claim', 'sold', 'unclaim', 'rate', 'turn'] as const
+const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'reopen', 'claim', 'sighted', 'unclaim', 'rate', 'turn'] as const
 export type ScriptName = (typeof CAPS_SCRIPTS)[number] | (typeof PLAIN_SCRIPTS)[number]
 /** Scripts whose number of keys varies take it as their first argument. */
 const KEY_COUNTS: Partial<Record<ScriptName, number>> = {
@@ -19,6 +19,7 @@ const KEY_COUNTS: Partial<Record<ScriptName, number>> = {
   shut: 3,
   install: 2,
   open: 1,
+  reopen: 1,
   rate: 1,
   turn: 1,
 }

@@ -1,6 +1,7 @@
 /** The ledger's tables as Kysely sees them. Columns that only the ledger's own functions write are read-only here. */
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 import type { PlaceGroup } from '../../rules/caps.ts'
+import type { Level } from '../../rules/sightings.ts'
 
 type ReadOnly<T> = ColumnType<T, never, never>
 type Moment = ReadOnly<Date>
@@ -101,7 +102,7 @@ export interface LeadsTable {
   lead_ref: ReadOnly<string | null>
   keyed: ReadOnly<boolean>
   fingerprints: ReadOnly<string[]>
-  bound_for_ms: ReadOnly<number>
+  keep_ms: ReadOnly<number>
   currency: ReadOnly<string>
   sealed: ReadOnly<Buffer>
   owner: ReadOnly<number>
@@ -113,6 +114,7 @@ export interface LeadsTable {
   redirect_url: ReadOnly<string | null>
   trace: ReadOnly<string | null>
   decided_at: ReadOnly<Date | null>
+  remembers: ReadOnly<Level>
 }
 
 export interface LeadKeysTable {
@@ -192,9 +194,14 @@ export interface IdempotencyTable {
   bound_at: Moment
 }
 
-export interface FingerprintsTable {
-  fingerprint: ReadOnly<string>
+export interface SightingsTable {
   lead_id: ReadOnly<string>
+  campaign: ReadOnly<string>
+  fingerprints: ReadOnly<string[]>
+  level: ReadOnly<Level>
+  sold: ReadOnly<string[]>
+  asked: ReadOnly<string[]>
+  at: Moment
   until: Moment
 }
 
@@ -265,7 +272,7 @@ export interface LedgerTables {
   entries: EntriesTable
   invalid_attempts: InvalidAttemptsTable
   idempotency: IdempotencyTable
-  fingerprints: FingerprintsTable
+  sightings: SightingsTable
   rollups: RollupsTable
   sold_sums: SoldSumsTable
   resolutions: ResolutionsTable

@@ -12,6 +12,7 @@ import type {
   ResultRow,
 } from '../../engine/store/port.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
+import type { KeptSighting } from '../../rules/claims.ts'
 import { micros } from '../../rules/units.ts'
 
 export interface PaperIntent {
@@ -47,6 +48,11 @@ export class PaperLedger {
     if (bound && bound.leadId !== row.leadId) return { code: 'BOUND', ...bound }
     if (!this.leads.has(row.leadId)) this.leads.set(row.leadId, { received: row, term: 1, final: null })
     return { code: 'STORED' }
+  }
+
+  sighting(leadId: string): KeptSighting | null {
+    const { received, final } = this.leads.get(leadId) ?? {}
+    return received && final?.sighting ? { ...final.sighting, fingerprints: received.fingerprints } : null
   }
 
   bound(key: string): { readonly leadId: string; readonly bodyHash: string } | null {
@@ -155,6 +161,10 @@ export class MemoryLedger implements Ledger {
 
   async lead(leadId: string): Promise<LeadRecord | null> {
     return this.paper.record(leadId)
+  }
+
+  async sighting(leadId: string): Promise<KeptSighting | null> {
+    return this.paper.sighting(leadId)
   }
 
   async bound(key: string): Promise<{ readonly leadId: string; readonly bodyHash: string } | null> {

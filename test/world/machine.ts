@@ -5,6 +5,7 @@ import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
 import { placesOf } from '../../rules/calendar.ts'
 import { Caps, type PlaceGroup } from '../../rules/caps.ts'
+import { LEVELS } from '../../rules/sightings.ts'
 import { type AuctionState, awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
@@ -318,7 +319,7 @@ class MachinePlay {
       reasons: status === 'unsold' ? ['no_buyer'] : [],
       redirectUrl: this.#state.redirectUrl,
       trace: '',
-      soldUntil: null,
+      sighting: null,
       outcomes: {},
     }
     this.#ledger.result({
@@ -416,7 +417,9 @@ export const receivedRow = ({ campaign, source, opensAt }: Cast, leadId = LEAD_I
   leadRef: null,
   idempotency: null,
   fingerprints: [],
-  boundForMs: 0,
+  claimEpoch: null,
+  remembers: LEVELS.sold,
+  keepMs: 0,
   currency: campaign.currency,
   sealed: '',
   wrappedKey: '',

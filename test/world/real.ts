@@ -89,7 +89,15 @@ class RealStores implements Stores {
       .filter((row) => row.state !== 'accepted')
       .map(({ token, places }) => ({ token, state: 'posting' as const, groups: places }))
     this.hot.setEpoch(epoch)
-    await this.hot.restore({ epoch, committed: [...cast.sold, ...lasting], tokens, sold: [], tags: tagsOf(cast) })
+    await this.hot.restore({
+      epoch,
+      committed: [...cast.sold, ...lasting],
+      tokens,
+      scopes: [],
+      locks: [],
+      sightings: [],
+      tags: tagsOf(cast),
+    })
   }
 
   forget(): Promise<void> {

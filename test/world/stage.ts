@@ -45,12 +45,20 @@ export class PaperStores implements Stores {
     const { committed, tokens } = this.paper.image()
     const epoch = ++this.paper.epoch
     this.hot.setEpoch(epoch)
-    await this.hot.restore({ epoch, committed: [...cast.sold, ...committed], tokens, sold: [], tags: tagsOf(cast) })
+    await this.hot.restore({
+      epoch,
+      committed: [...cast.sold, ...committed],
+      tokens,
+      scopes: [],
+      locks: [],
+      sightings: [],
+      tags: tagsOf(cast),
+    })
   }
 
   async forget(): Promise<void> {
     const epoch = this.hot.epoch()
-    await this.hot.restore({ epoch: 0, committed: [], tokens: [], sold: [], tags: [] })
+    await this.hot.restore({ epoch: 0, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags: [] })
     this.hot.setEpoch(epoch)
   }
 

@@ -96,24 +96,34 @@ const CONCLUDE = `
       reasons = case when v_status = 'unsold' then array['no_buyer'] else '{}' end
     where id = p_lead;
     if not l.test then
-      perform bind_sold(p_lead, l.fingerprints, l.received_at + l.bound_for_ms * interval '1 ms',
-        v_status in ('sold', 'pending'));
+      perform remember_lead(p_lead);
       perform add_rollups(p_engine, conclusion_rollups(p_lead, l.campaign, l.source, l.status, v_status));
     end if;
     return v_status;
   end $$;
 
-  create function bind_sold(p_lead uuid, p_fingerprints text[], p_until timestamptz, p_sold boolean) returns void
-  language plpgsql as $$
+  -- What is kept of a lead for later ones of the person, by its intents. Whom it was shown to beside them is known where
+  -- its engine wrote that down; where it did not, everybody may have been asked.
+  create function remember_lead(p_lead uuid) returns void language plpgsql as $$
+  declare
+    l leads%rowtype;
+    v_sold text[] := array(
+      select distinct buyer from intents where lead_id = p_lead and state in ('accepted', 'in_doubt') order by 1);
+    v_refused text[] := array(select distinct buyer from intents where lead_id = p_lead and state = 'rejected');
+    v_level smallint;
   begin
-    if p_sold then
-      insert into fingerprints as f (fingerprint, lead_id, until)
-      select distinct p, p_lead, p_until from unnest(p_fingerprints) as p order by p
-      on conflict (fingerprint) do update set lead_id = excluded.lead_id, until = excluded.until
-      where f.until < excluded.until;
-    else
-      delete from fingerprints where fingerprint = any(p_fingerprints) and lead_id = p_lead;
+    select * into l from leads where id = p_lead;
+    v_level := case when cardinality(v_sold) > 0 then 3 else 2 end;
+    if cardinality(l.fingerprints) = 0 or v_level < l.remembers then
+      delete from sightings where lead_id = p_lead;
+      return;
     end if;
+    insert into sightings as s (lead_id, campaign, fingerprints, level, sold, asked, at, until)
+    values (p_lead, l.campaign, l.fingerprints, v_level, v_sold,
+      case when l.remembers < 3 then array['*'] else '{}' end, now(), now() + l.keep_ms * interval '1 ms')
+    on conflict (lead_id) do update set level = excluded.level, sold = excluded.sold,
+      asked = case when l.remembers < 3 then array(select unnest(s.asked || v_refused) except select unnest(v_sold))
+        else '{}' end;
   end $$;
 
   -- The lead under its new status; the seats too, where nobody counted them before.
@@ -163,9 +173,7 @@ const RESOLVE = `
     return json_build_object('code', case when i.state = 'in_doubt' then 'RESOLVED' else 'SETTLED' end,
       'state', case when i.state = 'in_doubt' then p_state else i.state end,
       'contract', i.contract, 'term', i.term, 'attempt', i.attempt, 'places', i.places, 'status', l.status,
-      'fingerprints', case when l.test then '{}'::text[] else l.fingerprints end,
-      'soldUntil', case when l.status in ('sold', 'pending')
-        then floor(extract(epoch from l.received_at) * 1000)::bigint + l.bound_for_ms end);
+      'fingerprints', case when l.test then '{}'::text[] else l.fingerprints end);
   end $$;
 `
 

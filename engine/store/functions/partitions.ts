@@ -33,7 +33,7 @@ export const PARTITIONS = `
   end $$;
 
   -- Drops the oldest day where it lies before \`p_before\` and everything in it has ended; answers it, or null. What the
-  -- accounts came to is carried forward first. Sums, rollups and fingerprints lie outside of the days and stay.
+  -- accounts came to is carried forward first. Sums, rollups and sightings lie outside of the days and stay.
   create function drop_oldest_day(p_before date) returns date language plpgsql as $$
   declare
     v_table text;
@@ -67,18 +67,18 @@ export const PARTITIONS = `
     return v_day;
   end $$;
 
-  -- Forgets keys whose leads are gone and fingerprints that bind nobody any more, so many at the most; says how many.
+  -- Forgets keys whose leads are gone and sightings that matter to nobody any more, so many at the most; says how many.
   create function forget_old(p_before date, p_most integer) returns integer language plpgsql as $$
   declare
     v_keys integer;
-    v_prints integer;
+    v_seen integer;
   begin
     delete from idempotency where key in (
       select key from idempotency where lead_id < uuid_at(p_before::timestamp at time zone 'UTC') limit p_most);
     get diagnostics v_keys = row_count;
-    delete from fingerprints where fingerprint in (
-      select fingerprint from fingerprints where until < now() - interval '2 days' limit p_most);
-    get diagnostics v_prints = row_count;
-    return v_keys + v_prints;
+    delete from sightings where lead_id in (
+      select lead_id from sightings where until < now() - interval '2 days' limit p_most);
+    get diagnostics v_seen = row_count;
+    return v_keys + v_seen;
   end $$;
 `

@@ -9,7 +9,8 @@
  * travel with it. Statements see what the statements before them wrote.
  *
  * Answers null where every row was taken, else
- * {"bound": [[given lead, bound lead, body hash]], "refused": [[position, 'FENCED' | 'STALE' | 'CONFLICT']]}.
+ * {"bound": [[given lead, bound lead, body hash]], "stale": [given lead],
+ *  "refused": [[position, 'FENCED' | 'STALE' | 'CONFLICT']]}.
  *
  * The whole batch holds a shared lock on its engine and on the hot store's epoch: whoever fences the engine or begins a
  * rebuild takes the same lock for itself, so every row is wholly before or wholly after. Written again after an unknown
@@ -27,6 +28,7 @@ const WRITE_BATCH = `
   declare
     v_bound json;
     v_bound_leads uuid[] := '{}';
+    v_stale json;
     v_refused json;
   begin
     perform pg_advisory_xact_lock_shared(72, p_engine);
@@ -35,7 +37,7 @@ const WRITE_BATCH = `
       select bound, leads into v_bound, v_bound_leads from bind_keys(p_bindings);
     end if;
     if p_received is not null then
-      perform write_received(p_engine, p_received, v_bound_leads);
+      v_stale := write_received(p_engine, p_received, v_bound_leads);
     end if;
     if p_results is not null then
       perform write_results(p_engine, p_low, p_high, p_results, 'engine ' || p_engine);
@@ -49,20 +51,21 @@ const WRITE_BATCH = `
     if p_invalid is not null then
       perform write_invalid(p_invalid);
     end if;
-    if v_bound is null and v_refused is null then
+    if v_bound is null and v_stale is null and v_refused is null then
       return null;
     end if;
-    return json_build_object('bound', v_bound, 'refused', v_refused)::text;
+    return json_build_object('bound', v_bound, 'stale', v_stale, 'refused', v_refused)::text;
   end $$;
 `
 
-/** A key that another lead has keeps it: the new lead is not written at all. */
+/** A key that another lead has keeps it: the new lead is not written at all. A stale lead binds none. */
 const BIND_KEYS = `
   create function bind_keys(p_rows json, out bound json, out leads uuid[]) language plpgsql as $$
   begin
     insert into idempotency (key, body_hash, lead_id)
     select g.key, g."bodyHash", g."leadId"
-    from json_to_recordset(p_rows) as g(key text, "bodyHash" text, "leadId" uuid)
+    from json_to_recordset(p_rows) as g(key text, "bodyHash" text, "leadId" uuid, "claimEpoch" bigint)
+    where not is_stale(g."leadId", g."claimEpoch")
     order by g.key
     on conflict (key) do nothing;
 
@@ -73,26 +76,44 @@ const BIND_KEYS = `
   end $$;
 `
 
+/**
+ * A lead whose fingerprints were claimed under an epoch that is over is not written: a rebuild of the hot store locks
+ * the fingerprints of undecided leads by what the ledger has, and it did not have this one. The answer names such leads.
+ */
 const WRITE_RECEIVED = `
-  create function write_received(p_engine integer, p_rows json, p_except uuid[]) returns void language plpgsql as $$
+  create function is_stale(p_lead uuid, p_epoch bigint) returns boolean language sql as $$
+    select p_epoch is not null and p_epoch <> (select epoch from hot_store)
+      and not exists (select 1 from leads where id = p_lead)
+  $$;
+
+  create function write_received(p_engine integer, p_rows json, p_except uuid[]) returns json language plpgsql as $$
+  declare
+    v_stale json;
   begin
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, campaign text, source text, version bigint, mode text, test boolean, "receivedAt" bigint,
-        "leadRef" text, idempotency json, fingerprints text[], "boundForMs" bigint, currency text, sealed text,
-        "wrappedKey" text, "keyVersion" integer)
+        "leadRef" text, idempotency json, fingerprints text[], "claimEpoch" bigint, remembers smallint,
+        "keepMs" bigint, currency text, sealed text, "wrappedKey" text, "keyVersion" integer)
       where not (g."leadId" = any(p_except))
+    ), stale as materialized (
+      select "leadId" from given where is_stale("leadId", "claimEpoch")
+    ), fresh as (
+      select * from given where "leadId" not in (select "leadId" from stale)
     ), stored as (
       insert into leads (id, campaign, source, version, mode, test, received_at, lead_ref, keyed, fingerprints,
-        bound_for_ms, currency, sealed, owner)
+        keep_ms, remembers, currency, sealed, owner)
       select "leadId", campaign, source, version, mode, test, to_timestamp("receivedAt" / 1000.0), "leadRef",
-        idempotency is not null, fingerprints, "boundForMs", currency, decode(sealed, 'base64'), p_engine
-      from given
+        idempotency is not null, fingerprints, "keepMs", remembers, currency, decode(sealed, 'base64'), p_engine
+      from fresh
       on conflict (id) do nothing
+    ), locked as (
+      insert into lead_keys (lead_id, wrapped, key_version)
+      select "leadId", decode("wrappedKey", 'base64'), "keyVersion" from fresh
+      on conflict (lead_id) do nothing
     )
-    insert into lead_keys (lead_id, wrapped, key_version)
-    select "leadId", decode("wrappedKey", 'base64'), "keyVersion" from given
-    on conflict (lead_id) do nothing;
+    select json_agg("leadId") into v_stale from stale;
+    return v_stale;
   end $$;
 `
 
@@ -225,7 +246,7 @@ const WRITE_FINALS = `
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, term integer, status text, payout bigint, copies integer, reasons text[], "redirectUrl" text,
-        trace json, "soldUntil" bigint, outcomes json)
+        trace json, sighting json, outcomes json)
     ), ended as (
       update leads l set
         status = g.status, payout = g.payout, copies = g.copies, reasons = g.reasons, redirect_url = g."redirectUrl",
@@ -233,15 +254,15 @@ const WRITE_FINALS = `
       from given g
       where l.id = g."leadId" and l.id between p_low and p_high
         and l.owner = p_engine and l.term = g.term and l.status is null
-      returning l.id, l.campaign, l.source, l.test, l.fingerprints, g.status, g.outcomes,
-        to_timestamp(g."soldUntil" / 1000.0) as sold_until
-    ), bound as (
-      insert into fingerprints as f (fingerprint, lead_id, until)
-      select distinct on (p) p, e.id, e.sold_until from ended e cross join lateral unnest(e.fingerprints) as p
-      where e.sold_until is not null and not e.test
-      order by p, e.sold_until desc
-      on conflict (fingerprint) do update set lead_id = excluded.lead_id, until = excluded.until
-      where f.until < excluded.until
+      returning l.id, l.campaign, l.source, l.test, l.fingerprints, g.status, g.outcomes, g.sighting
+    ), seen as (
+      insert into sightings (lead_id, campaign, fingerprints, level, sold, asked, at, until)
+      select e.id, e.campaign, e.fingerprints, s.level, s.sold, s.asked, to_timestamp(s.at / 1000.0),
+        to_timestamp(s.at / 1000.0) + s."keepMs" * interval '1 ms'
+      from ended e cross join lateral json_to_record(e.sighting) as s(
+        level smallint, sold text[], asked text[], at bigint, "keepMs" bigint)
+      where e.sighting is not null and not e.test and cardinality(e.fingerprints) > 0
+      on conflict (lead_id) do nothing
     )
     insert into rollups as r (hour, engine, campaign, source, contract, kind, reason, n)
     select date_trunc('hour', now(), 'UTC'), p_engine, campaign, source, contract, kind, reason, sum(n)

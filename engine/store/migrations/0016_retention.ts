@@ -18,7 +18,6 @@ const TABLES = `
   );
 
   create index idempotency_lead on idempotency (lead_id);
-  create index fingerprints_until on fingerprints (until);
 `
 
 export async function up(db: Kysely<unknown>): Promise<void> {

@@ -1,0 +1,110 @@
+/** Duplicates as stories: on the rules alone, through intake in this process, and on Redis and Postgres. */
+import { randomBytes } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import type { Clock } from '../buyers/wire.ts'
+import { Rebuild } from '../engine/rebuild.ts'
+import { MemoryStore } from '../engine/store/memory.ts'
+import { openRedisStore, type RedisStore } from '../engine/store/redis.ts'
+import type { Snapshot } from '../rules/version.ts'
+import { LedgerKit } from './ledger-kit.ts'
+import { MemoryLedger } from './world/ledger.ts'
+import { type PeopleStores, type PeopleStory, playPeople, readPeople } from './world/people.ts'
+import { playPeopleOnRules } from './world/people-rules.ts'
+
+const stories = readPeople()
+
+const wanted = ({ steps }: PeopleStory): (readonly string[])[] =>
+  steps
+    .flatMap((step) => ('together' in step ? step.together : 'expect' in step ? [step] : []))
+    .map(({ expect: one }) => one)
+
+describe('by the rules alone', () => {
+  test.each(stories)('$name', ({ story }) => {
+    expect(playPeopleOnRules(story)).toEqual(wanted(story))
+  })
+})
+
+describe('through intake, on stores in this process', () => {
+  test.each(stories)('$name', async ({ story }) => {
+    expect(await playPeople(story, paperStores())).toEqual(wanted(story))
+  })
+})
+
+function paperStores(): PeopleStores {
+  const ledger = new MemoryLedger()
+  const stores = {
+    ledger,
+    hot: new MemoryStore('test'),
+    async lose({ campaigns }: Snapshot) {
+      const epoch = ++ledger.paper.epoch
+      const scopes = [...new Set([...campaigns.values()].map(({ duplicates }) => duplicates.scope))]
+      stores.hot = new MemoryStore('test')
+      const sightings = [...ledger.paper.leads.keys()].flatMap((leadId) => ledger.paper.sighting(leadId) ?? [])
+      await stores.hot.restore({
+        epoch,
+        committed: [],
+        tokens: [],
+        tags: [],
+        scopes,
+        locks: [],
+        sightings: [sightings],
+      })
+    },
+  }
+  return stores
+}
+
+describe('through intake, on Redis and Postgres', () => {
+  const prefix = `t${randomBytes(4).toString('hex')}:`
+  let kit: LedgerKit
+  let hot: RedisStore
+  let redis: Redis
+
+  beforeAll(async () => {
+    kit = await LedgerKit.open()
+    hot = await openRedisStore({ url: inject('redisUrl'), prefix })
+    redis = new Redis(inject('redisUrl'))
+  })
+
+  afterAll(async () => {
+    await forget()
+    await redis.quit()
+    await hot.close()
+    await kit.close()
+  })
+
+  async function forget(): Promise<void> {
+    for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 })) {
+      if (keys.length > 0) await redis.unlink(...keys)
+    }
+  }
+
+  test.each(stories)('$name', async ({ story }) => {
+    await kit.ask('truncate leads, lead_keys, intents, sightings')
+    const { ledger } = await kit.engine()
+    const lose = async (snapshot: Snapshot, clock: Clock) => {
+      await forget()
+      await new Rebuild({ pool: kit.pool, hot, clock, snapshots: () => [snapshot], log: () => {} }).makeWarm()
+    }
+    expect(await playPeople(story, { hot, ledger, lose })).toEqual(wanted(story))
+    for (const { key, value } of await everything()) expect(`${key} ${value}`).not.toMatch(/555|person|example/)
+  })
+
+  /** Nothing that is hot says who anybody is. */
+  async function everything(): Promise<{ key: string; value: string }[]> {
+    const found: { key: string; value: string }[] = []
+    for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 })) {
+      for (const key of keys as string[]) {
+        const type = await redis.type(key)
+        const value = type === 'hash' ? await redis.hgetall(key) : type === 'string' ? await redis.get(key) : null
+        found.push({ key, value: JSON.stringify(value) })
+      }
+    }
+    return found
+  }
+})
+
+test('a story says in one sentence why it is told', () => {
+  for (const { name, story } of stories) expect(story.why, name).toMatch(/^[A-Z].{20,}\.$/)
+})
