@@ -2,7 +2,7 @@
 import type { PostAnswer } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
-import { placesOf } from '../rules/calendar.ts'
+import { capsOf, placesOf } from '../rules/calendar.ts'
 import type { PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
@@ -200,15 +200,14 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
     queueMicrotask(() => hear(ports, lead, { on: 'denied', at: now(ports, lead), seat, reason: denied }))
     return
   }
-  const heldAt = ports.clock.wall()
-  const caps = [...lead.source.caps, ...lead.campaign.caps, ...contract.buyer.caps, ...contract.caps]
-  const rules = lead.test ? [] : caps
-  const groups = placesOf(rules, contract.buyer.id, price, lead.snapshot.version, heldAt)
+  const rules = lead.test ? [] : capsOf(lead.source, lead.campaign, contract)
   const token = `${lead.leadId}:${contract.id}:${lead.term}.${attempt}`
   const askedAt = ports.clock.mono()
   const ask = () => {
+    const heldAt = ports.clock.wall()
+    const groups = placesOf(rules, contract.buyer.id, price, lead.snapshot.version, heldAt)
     lead.held.set(seat, { token, groups, heldAt, epoch: ports.hot.epoch() })
-    return hotAnswer(() => ports.hot.hold(token, groups, ports.clock.wall()), { code: 'COLD' as const })
+    return hotAnswer(() => ports.hot.hold(token, groups, heldAt), { code: 'COLD' as const })
   }
   let said = await ask()
   if (said.code === 'COLD' && (await ports.warm())) said = await ask()

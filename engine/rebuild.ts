@@ -2,7 +2,7 @@
 import type { Selectable } from 'kysely'
 import type pg from 'pg'
 import type { Clock } from '../buyers/wire.ts'
-import { placesOf, windowOf } from '../rules/calendar.ts'
+import { bucketsBehind, keyPrefix, placesOf, windowOf } from '../rules/calendar.ts'
 import type { Place, PlaceGroup } from '../rules/caps.ts'
 import type { KeptSighting } from '../rules/claims.ts'
 import { micros, type WallMs, wallMs } from '../rules/units.ts'
@@ -94,9 +94,7 @@ interface StoredRow {
 
 /** Names of a version's caps and tags: where two versions share one, its counter is the same. */
 function countedBy(snapshot: Snapshot): string[] {
-  const caps = rulesOf(snapshot).map(
-    ({ rule }) => `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:${rule.zone}`,
-  )
+  const caps = rulesOf(snapshot).map(({ rule }) => `${keyPrefix(rule)}${rule.zone}:${rule.dayStart ?? 0}`)
   const kept = scopesOf(snapshot).map(([scope, keepMs]) => `f:${scope}:${keepMs}`)
   return [...caps, ...tagsOf(snapshot), ...kept]
 }
@@ -216,13 +214,19 @@ async function committedGroups(
   snapshots: readonly Snapshot[],
   now: WallMs,
 ): Promise<PlaceGroup[]> {
+  const owned = snapshots.flatMap(rulesOf)
+  const rolling = owned.filter(({ rule }) => rule.window === 'rolling')
+  return [...(await windowGroups(client, owned, now)), ...(await rollingGroups(client, rolling, now))]
+}
+
+async function windowGroups(client: pg.PoolClient, owned: readonly OwnedRule[], now: WallMs): Promise<PlaceGroup[]> {
   const places = new Map<string, { group: PlaceGroup; rule: CapRule; from: number; to: number }>()
-  for (const { rule, buyer, version } of snapshots.flatMap(rulesOf)) {
-    if (rule.window === 'concurrency') continue
-    const present = windowOf(rule.window, rule.zone, now).startsAt
+  for (const { rule, buyer, version } of owned) {
+    if (rule.window === 'concurrency' || rule.window === 'rolling') continue
+    const present = windowOf(rule, now).startsAt
     for (const at of Number.isFinite(present) ? [now, wallMs(present - 1)] : [now]) {
       const group = placesOf([rule], buyer, micros(0), version, at)[0]!
-      const { startsAt, endsAt } = windowOf(rule.window, rule.zone, at)
+      const { startsAt, endsAt } = windowOf(rule, at)
       places.set(group.places[0]!.key, { group, rule, from: startsAt, to: endsAt })
     }
   }
@@ -238,6 +242,24 @@ async function committedGroups(
   return groups
 }
 
+/** Each bucket that still counts: of one length of window all at once. */
+async function rollingGroups(client: pg.PoolClient, owned: readonly OwnedRule[], now: WallMs): Promise<PlaceGroup[]> {
+  const groups = new Map<string, PlaceGroup>()
+  for (const [minutes, rules] of Map.groupBy(owned, ({ rule }) => rule.minutes ?? 0)) {
+    const { startsAt, endsAt } = windowOf(rules[0]!.rule, now)
+    const length = endsAt - startsAt
+    const buckets = await soldInBuckets(client, startsAt - (bucketsBehind(minutes) + 1) * length, length)
+    for (const { rule, buyer, version } of rules) {
+      for (const [bucket, sums] of buckets) {
+        const amount = soldUnder(rule, sums)
+        const { tag, places } = placesOf([rule], buyer, micros(0), version, wallMs(bucket * length))[0]!
+        if (amount > 0) groups.set(places[0]!.key, { tag, places: [{ ...places[0]!, amount }] })
+      }
+    }
+  }
+  return [...groups.values()]
+}
+
 function rulesOf(snapshot: Snapshot): OwnedRule[] {
   const { version } = snapshot
   const own = (rules: readonly CapRule[], buyer: string) => rules.map((rule) => ({ rule, buyer, version }))
@@ -246,7 +268,9 @@ function rulesOf(snapshot: Snapshot): OwnedRule[] {
     ...[...snapshot.buyers.values()].flatMap(({ id, caps }) => own(caps, id)),
     ...[...snapshot.campaigns.values()].flatMap(({ caps, contracts }) => [
       ...own(caps, ''),
-      ...contracts.flatMap((contract) => own(contract.caps, contract.buyer.id)),
+      ...contracts.flatMap(({ caps: its, sourceCaps, buyer }) =>
+        [its, ...sourceCaps.values()].flatMap((one) => own(one, buyer.id)),
+      ),
     ]),
   ]
 }
@@ -263,11 +287,31 @@ async function soldBetween(client: pg.PoolClient, from: number, to: number): Pro
 
 const bound = (at: number, beyond: string): string => (Number.isFinite(at) ? new Date(at).toISOString() : beyond)
 
+interface BucketSum extends Sum {
+  readonly bucket: number
+}
+
+/** A bucket is finer than the sums, so the sales themselves are read. The bid is what was held; the price may be lower. */
+async function soldInBuckets(client: pg.PoolClient, from: number, length: number): Promise<Map<number, BucketSum[]>> {
+  const { rows } = await client.query<BucketSum>({
+    text: `select floor(extract(epoch from s.held_at) * 1000 / $2)::bigint as bucket, s.campaign, s.source, s.buyer,
+        s.contract, count(*)::bigint as n, sum(i.bid)::bigint as bid
+      from sales s join intents i on i.lead_id = s.lead_id and i.copy = s.copy and i.state = 'accepted'
+      where s.held_at >= $1 group by 1, 2, 3, 4, 5`,
+    values: [new Date(from).toISOString(), length],
+    ...PATIENT,
+  })
+  return Map.groupBy(rows, ({ bucket }) => bucket)
+}
+
 function soldUnder(rule: CapRule, sums: readonly Sum[]): number {
   let total = 0
-  for (const sum of sums) if (sum[rule.scope] === rule.owner) total += rule.kind === 'spend' ? sum.bid : sum.n
+  for (const sum of sums) if (isOf(rule, sum)) total += rule.kind === 'spend' ? sum.bid : sum.n
   return total
 }
+
+const isOf = ({ scope, owner }: CapRule, sum: Sum): boolean =>
+  (scope === 'source_contract' ? `${sum.source}/${sum.contract}` : sum[scope]) === owner
 
 /** Verticals, and how long a sighting matters there. */
 function scopesOf({ campaigns }: Snapshot): (readonly [string, number])[] {

@@ -15,7 +15,13 @@ export interface Place {
   readonly transient: boolean
   /** When the counter may be forgotten: the window's end and two days; 0 for never. */
   readonly forgetAt: WallMs
+  /** A rolling window: the key ends in a bucket's number; so many buckets before it, and the next one, count with it. */
+  readonly behind?: number
 }
+
+/** Where the limit of a rolling window stands, whatever the bucket. */
+const rollingBase = (key: string): string => key.slice(0, key.lastIndexOf(':') + 1)
+const limitKey = ({ key, behind }: Place): string => (behind === undefined ? key : rollingBase(key))
 
 /** The places of one hold that live under one hash tag: a buyer's (contract and buyer caps), a source's, or a campaign's. */
 export interface PlaceGroup {
@@ -225,10 +231,11 @@ export function tagImages(image: CapsImage): Map<string, TagImage> {
 
 function install(image: TagImage, place: Place): void {
   image.used.set(place.key, (image.used.get(place.key) ?? 0) + place.amount)
-  const known = image.limits.get(place.key)
-  if (known && known.version >= place.version) return
-  image.limits.set(place.key, { version: place.version, limit: place.limit })
   if (place.forgetAt !== 0) image.forgetAt.set(place.key, place.forgetAt)
+  const where = limitKey(place)
+  const known = image.limits.get(where)
+  if (known && known.version >= place.version) return
+  image.limits.set(where, { version: place.version, limit: place.limit })
 }
 
 function holdIn(tag: Tag, token: string, places: readonly Place[], now: WallMs): HoldAnswer {
@@ -239,21 +246,37 @@ function holdIn(tag: Tag, token: string, places: readonly Place[], now: WallMs):
   let full: string | null = null
   for (const place of places) {
     const limit = limitInForce(tag, place)
-    if (full === null && (tag.used.get(place.key) ?? 0) + place.amount > limit) full = place.key
+    if (full === null && usedNow(tag, place) + place.amount > limit) full = place.key
   }
   if (full !== null) return { code: 'FULL', key: full }
-  for (const place of places) tag.used.set(place.key, (tag.used.get(place.key) ?? 0) + place.amount)
+  for (const place of places) take(tag, place)
   tag.tokens.set(token, { state: 'held', places })
   tag.due.set(`t${token}`, now + HOLD_LEASE_MS)
   return HELD
 }
 
+function usedNow(tag: Tag, { key, behind }: Place): number {
+  if (behind === undefined) return tag.used.get(key) ?? 0
+  const base = rollingBase(key)
+  const bucket = Number(key.slice(base.length))
+  let used = 0
+  for (let one = bucket - behind; one <= bucket + 1; one++) used += tag.used.get(base + one) ?? 0
+  return used
+}
+
+function take(tag: Tag, { key, amount, behind, forgetAt }: Place): void {
+  const used = tag.used.get(key)
+  if (behind !== undefined && used === undefined && forgetAt !== 0) tag.due.set(`k${key}`, forgetAt)
+  tag.used.set(key, (used ?? 0) + amount)
+}
+
 /** The highest version's limit wins, and is remembered even where the hold finds no place. */
 function limitInForce(tag: Tag, place: Place): number {
-  const known = tag.limits.get(place.key)
+  const where = limitKey(place)
+  const known = tag.limits.get(where)
   if (known && known.version >= place.version) return known.limit
-  tag.limits.set(place.key, { version: place.version, limit: place.limit })
-  if (place.forgetAt !== 0) tag.due.set(`k${place.key}`, place.forgetAt)
+  tag.limits.set(where, { version: place.version, limit: place.limit })
+  if (place.forgetAt !== 0 && place.behind === undefined) tag.due.set(`k${place.key}`, place.forgetAt)
   return place.limit
 }
 

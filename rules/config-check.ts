@@ -1,10 +1,10 @@
 /** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
 import ipaddr from 'ipaddr.js'
 import { campaignVertical } from './campaign-fields.ts'
+import { checkCaps } from './cap-rules.ts'
 import {
   type BuyerFile,
   type CampaignFile,
-  type CapsFile,
   type ConfigFile,
   DEFAULTS,
   type Draft,
@@ -119,6 +119,7 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
     check.fault(`${path}.min_margin`, 'the source earns the whole price, so no margin can be left: lower payout.share.')
   }
   checkPlan(check, path, campaign)
+  checkCaps(check, `${path}.caps`, campaign.caps, new Set())
 }
 
 function checkPlan(check: Check, path: string, campaign: Draft<CampaignFile>): void {
@@ -155,7 +156,7 @@ function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>, currencie
     const message = `"${buyer.group}" is also a buyer, and that buyer is in group "${namesake.group}": put both in one group, or name this group otherwise.`
     check.fault(`buyers.${id}.group`, message)
   }
-  checkSpend(check, `buyers.${id}.caps`, buyer.caps, currencies)
+  checkCaps(check, `buyers.${id}.caps`, buyer.caps, currencies)
 }
 
 function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudonyms: Map<string, string>): void {
@@ -169,7 +170,7 @@ function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudo
     currencies.add(currency)
     checkPayout(check, `${path}.payout`, source.payout, currency)
   })
-  checkSpend(check, `${path}.caps`, source.caps, currencies)
+  checkCaps(check, `${path}.caps`, source.caps, currencies)
   checkZone(check, `${path}.zone`, source.zone)
   const zones = new Set(source.campaigns?.map((campaign) => check.draft.campaigns?.[campaign ?? '']?.zone))
   zones.delete(undefined)
@@ -263,17 +264,6 @@ function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | und
       `"${payout!.fixed}" is no whole minor unit of ${currency}: round it to ${digits} decimals.`,
     )
   }
-}
-
-function checkSpend(
-  check: Check,
-  path: string,
-  caps: Draft<CapsFile> | undefined,
-  currencies: ReadonlySet<string>,
-): void {
-  if (caps?.spend === undefined || currencies.size < 2) return
-  const mixed = [...currencies].sort().join(' and ')
-  check.fault(`${path}.spend`, `adds up ${mixed}: cap spending on each contract instead, where there is one currency.`)
 }
 
 /** Faults a field that the vertical does not have; names the canonical one where an alias was written. */

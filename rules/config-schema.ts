@@ -39,7 +39,13 @@ const Spend = object({
   month: opt(money()),
   total: opt(money()),
 })
+const Rolling = object({
+  minutes: whole(1, 10_080, 'the length of the window in minutes'),
+  count: count(),
+  spend: opt(money()),
+})
 const Caps = object({
+  day_starts: opt(text('the time at which the day of these caps begins, such as "6:00"', 5)),
   hour: count(),
   day: count(),
   week: count(),
@@ -47,6 +53,7 @@ const Caps = object({
   total: count(),
   concurrency: count(),
   spend: opt(Spend),
+  rolling: opt(list(Rolling, 'a list of rolling windows, such as [{minutes: 30, count: 5}]', 8)),
 })
 
 const Payout = Type.Object(
@@ -220,6 +227,7 @@ const ContractShape = object({
   schedule: opt(Schedule),
   pause: opt(Pause),
   caps: opt(Caps),
+  source_caps: opt(byId(Caps)),
   post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
   server_error: opt(word('in_doubt', 'rejected')),
   in_doubt: opt(word('hold_unbilled', 'assume_sold', 'timeout_is_no_sale')),

@@ -1,4 +1,5 @@
 /** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters. */
+import { checkCaps } from './cap-rules.ts'
 import { type Check, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
 import { checkDelivery } from './delivery-check.ts'
@@ -64,10 +65,20 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkFloors(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
+  checkContractCaps(check, path, contract)
   const deliverer = { vertical, pinged: isPinged(contract) }
   check.made.deliveries.set(id, checkDelivery(check, `${path}.delivery`, contract.delivery ?? {}, deliverer))
   if ((contract.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {
     check.warn(`${path}.status`, 'the contract is in test, so it buys nothing: say "status: active" to let it buy.')
+  }
+}
+
+/** A contract has one campaign, hence one currency. */
+function checkContractCaps(check: Check, path: string, contract: Draft<ContractFile>): void {
+  checkCaps(check, `${path}.caps`, contract.caps, new Set())
+  for (const [source, caps] of Object.entries(contract.source_caps ?? {})) {
+    checkReference(check, `${path}.source_caps.${source}`, 'source', source, check.draft.sources)
+    checkCaps(check, `${path}.source_caps.${source}`, caps, new Set())
   }
 }
 

@@ -1,9 +1,9 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
+import { capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './config-check.ts'
 import {
   type BuyerFile,
   type CampaignFile,
-  type CapsFile,
   type ConfigFile,
   DEFAULTS,
   type PayoutFile,
@@ -21,10 +21,6 @@ import type {
   Buyer,
   BuyerHealth,
   Campaign,
-  CapKind,
-  CapRule,
-  CapScope,
-  CapWindow,
   Contract,
   PayoutRule,
   Snapshot,
@@ -210,30 +206,14 @@ function buildContract(
     schedules: paths.flatMap((path) => made.schedules.get(path) ?? []),
     pausedUntil: wallMs(Math.max(...paths.map((path) => made.pausedUntil.get(path) ?? 0))),
     caps: capRules('contract', id, buyer.zone, contract.caps),
+    sourceCaps: mapOf(contract.source_caps ?? {}, (source, caps) =>
+      capRules('source_contract', `${source}/${id}`, buyer.zone, caps),
+    ),
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
     delivery: made.deliveries.get(id)!,
   }
-}
-
-const COUNT_WINDOWS = ['hour', 'day', 'week', 'month', 'total', 'concurrency'] as const
-const SPEND_WINDOWS = ['hour', 'day', 'week', 'month', 'total'] as const
-
-/** Counts first, then spends, each from the shortest window on: the order in which a full one is named. */
-function capRules(scope: CapScope, owner: string, zone: string, caps: CapsFile | undefined): readonly CapRule[] {
-  const rules: CapRule[] = []
-  const add = (window: CapWindow, kind: CapKind, limit: number) =>
-    rules.push({ scope, owner, window, kind, limit, zone })
-  for (const window of COUNT_WINDOWS) {
-    const limit = caps?.[window]
-    if (limit !== undefined) add(window, 'count', limit)
-  }
-  for (const window of SPEND_WINDOWS) {
-    const limit = caps?.spend?.[window]
-    if (limit !== undefined) add(window, 'spend', money(limit))
-  }
-  return rules
 }
 
 const payoutRule = (payout: PayoutFile): PayoutRule =>

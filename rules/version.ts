@@ -23,20 +23,25 @@ import { VERTICALS, type Vertical } from './verticals.ts'
 export type Strategy = 'auction' | 'waterfall' | 'weighted' | 'round_robin'
 /** What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. */
 export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm }
-export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign'
-export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'concurrency'
+/** `source_contract`: what one source sells to one contract. */
+export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign' | 'source_contract'
+export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'rolling' | 'concurrency'
 export type CapKind = 'count' | 'spend'
 
 /** One limit. `limit` counts leads (count) or micros (spend); concurrency counts only. */
 export interface CapRule {
   readonly scope: CapScope
-  /** Id of the contract, buyer, source or campaign that the cap belongs to. */
+  /** Id of the contract, buyer, source or campaign that the cap belongs to; of a source and a contract `source/contract`. */
   readonly owner: string
   readonly window: CapWindow
   readonly kind: CapKind
   readonly limit: number
   /** IANA zone in which the window's name is computed: the buyer's for contract and buyer caps, the campaign's otherwise. */
   readonly zone: string
+  /** A day begins so many minutes after midnight. */
+  readonly dayStart?: number
+  /** Length of a rolling window. */
+  readonly minutes?: number
 }
 
 export interface ApiKey {
@@ -146,6 +151,8 @@ export interface Contract {
   /** It or its buyer is paused until then; 0: neither is. */
   readonly pausedUntil: WallMs
   readonly caps: readonly CapRule[]
+  /** By source: caps of what that source sells to it. */
+  readonly sourceCaps: ReadonlyMap<string, readonly CapRule[]>
   readonly postMs: Ms
   /** What a 5xx after a whole reply means: in doubt (default) or, where the contract declares it, a rejection. */
   readonly serverError: 'in_doubt' | 'rejected'

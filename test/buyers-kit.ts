@@ -83,6 +83,7 @@ export function contractAt(
     schedules: [],
     pausedUntil: wallMs(0),
     caps: [],
+    sourceCaps: new Map(),
     postMs: ms(5_000),
     serverError: 'in_doubt',
     inDoubt: 'hold_unbilled',

@@ -34,7 +34,8 @@ export function modelStore(): CapsStore {
  * Steps are `<ms> <call> <token> <places> -> <answer>`; each story begins under epoch 1 with the tags acme, bolt and demo open.
  *
  * A place is `<tag>.<name>`, then in any order: `<9` its limit (default 1), `=5` its amount (1), `@2` its version (1),
- * `!9000` when it may be forgotten (never). The name `now` is a concurrency place. `counts` lists what is used.
+ * `!9000` when it may be forgotten (never), `~2` how many buckets of its rolling window count before it. The name `now` is a
+ * concurrency place. `counts` lists what is used.
  * `restore` takes the epoch, then `committed` and `posting <token>` with their places. `epoch` sets the process's epoch.
  */
 export interface CapsCase {
@@ -327,6 +328,51 @@ export const CAPS_CASES: readonly CapsCase[] = [
     ],
   },
   {
+    why: 'A rolling window counts its buckets together; what has left it makes room.',
+    steps: [
+      '0 hold t1 acme.5m:10~2<2 -> HELD',
+      '0 hold t2 acme.5m:11~2<2 -> HELD',
+      '0 hold t3 acme.5m:12~2<2 -> FULL acme.5m:12',
+      '0 hold t4 acme.5m:13~2<2 -> HELD',
+      '0 counts acme.5m:10=1 acme.5m:11=1 acme.5m:13=1',
+    ],
+  },
+  {
+    why: 'A hold that a slow network brings late still counts the bucket after its own.',
+    steps: ['0 hold t1 acme.5m:11~2<1 -> HELD', '0 hold t2 acme.5m:10~2<1 -> FULL acme.5m:10'],
+  },
+  {
+    why: 'A new limit of a rolling window counts in every bucket at once, the lower as the higher one.',
+    steps: [
+      '0 hold t1 acme.5m:10~2<3 -> HELD',
+      '0 hold t2 acme.5m:11~2<1@2 -> FULL acme.5m:11',
+      '0 hold t3 acme.5m:12~2<3 -> FULL acme.5m:12',
+      '0 hold t4 acme.5m:12~2<2@3 -> HELD',
+      '0 hold t5 acme.5m:12~2<9@2 -> FULL acme.5m:12',
+    ],
+  },
+  {
+    why: 'A bucket is forgotten once no window counts it, and what is released later gives nothing back; the limit stays.',
+    steps: [
+      '0 hold t1 acme.5m:10~2<1@2!5000 -> HELD',
+      '0 posting t1 acme.5m:10~2<1@2!5000 -> POSTING',
+      '5000 hold t2 acme.5m:13~2<9!6000 -> HELD',
+      '5000 release t1 acme.5m:10 -> RELEASED',
+      '5000 hold t3 acme.5m:13~2<9!6000 -> FULL acme.5m:13',
+      '5000 counts acme.5m:13=1',
+    ],
+  },
+  {
+    why: 'A rolling spend is restored bucket by bucket, with the posts that are open.',
+    steps: [
+      'restore 2 committed acme.5m:10~2<9=5 acme.5m:11~2<9=2 posting t1 acme.5m:12~2<9=1',
+      '0 hold t2 acme.5m:12~2<9=2 -> FULL acme.5m:12',
+      '0 hold t3 acme.5m:13~2<9=2 -> HELD',
+      '0 release t1 acme.5m:12 -> RELEASED',
+      '0 counts acme.5m:10=5 acme.5m:11=2 acme.5m:12=0 acme.5m:13=2',
+    ],
+  },
+  {
     why: 'A restored counter is forgotten like any other.',
     steps: ['restore 2 committed acme.day<9!5000=2', '5000 hold t1 acme.total -> HELD', '5000 counts acme.total=1'],
   },
@@ -399,7 +445,7 @@ function readGroups(words: readonly string[]): PlaceGroup[] {
 }
 
 function readPlace(word: string): PlaceGroup['places'][number] {
-  const key = word.split(/[<=@!]/, 1)[0]!.replace('.', ':')
+  const key = word.split(/[<=@!~]/, 1)[0]!.replace('.', ':')
   const number = (sign: string, otherwise: number): number =>
     Number(new RegExp(`\\${sign}(\\d+)`).exec(word)?.[1] ?? otherwise)
   return {
@@ -409,5 +455,6 @@ function readPlace(word: string): PlaceGroup['places'][number] {
     version: number('@', 1),
     transient: key.endsWith(':now'),
     forgetAt: wallMs(number('!', 0)),
+    ...(word.includes('~') ? { behind: number('~', 0) } : {}),
   }
 }

@@ -25,18 +25,21 @@ export interface History {
 }
 
 const TAGS = ['s:demo', 'c:solar', 'b:acme']
-const KINDS = ['day', 'total', 'spend', 'now'] as const
+const KINDS = ['day', 'total', 'spend', 'now', 'rolling'] as const
+/** How many buckets of the rolling window count before the one of a hold. */
+const BEHIND = 2
 const MAX_SPEND = 3_000_000_000
 /** Long enough for some leases, tombstones and windows to end within a history; most calls come at once. */
 const WAITS = [0, 0, 0, 0, 1, 40, 900, 7_000, 15_000, 16_000, 400_000, 700_000, 90_000_000]
 
 /** Versions 1 to 3 have limits of their own for each place, the same for every seat. */
-const LIMITS = fc.array(fc.nat(4), { minLength: 36, maxLength: 36 })
+const LIMITS = fc.array(fc.nat(4), { minLength: 45, maxLength: 45 })
 
-function placeOf(tag: string, kind: number, version: number, amount: number, limits: readonly number[]): Place {
+function placeOf(tag: string, kind: number, shape: Shape, limits: readonly number[]): Place {
+  const { version, amount, bucket } = shape
   const name = KINDS[kind]!
   const limit = limits[(TAGS.indexOf(tag) * KINDS.length + kind) * 3 + version - 1]!
-  return {
+  const place = {
     key: `${tag.slice(2)}:${name}`,
     amount: name === 'spend' ? amount : 1,
     limit: name === 'spend' ? limit * MAX_SPEND : limit,
@@ -44,18 +47,22 @@ function placeOf(tag: string, kind: number, version: number, amount: number, lim
     transient: name === 'now',
     forgetAt: wallMs(name === 'day' ? 100_000_000 : 0),
   }
+  if (name !== 'rolling') return place
+  return { ...place, key: `${place.key}:${bucket}`, forgetAt: wallMs((bucket + 1) * 50_000_000), behind: BEHIND }
 }
 
 const SEAT_SHAPE = fc.record({
   /** For each tag, which kinds of places it takes; none: the tag is left out. */
   kinds: fc.tuple(
-    fc.subarray([0, 1, 2, 3], { maxLength: 2 }),
-    fc.subarray([0, 1, 2, 3], { maxLength: 2 }),
-    fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+    fc.subarray([0, 1, 2, 3, 4], { maxLength: 2 }),
+    fc.subarray([0, 1, 2, 3, 4], { maxLength: 2 }),
+    fc.subarray([0, 1, 2, 3, 4], { minLength: 1 }),
   ),
   version: fc.integer({ min: 1, max: 3 }),
   amount: fc.nat(MAX_SPEND),
+  bucket: fc.nat(4),
 })
+type Shape = { readonly version: number; readonly amount: number; readonly bucket: number }
 
 /** Each seat holds, then mostly posts, and commits or releases; each call may come again, and any may be late. */
 const PLAN_SHAPE = fc.record({
@@ -79,7 +86,7 @@ export const HISTORY: fc.Arbitrary<History> = fc
       token: `lead${seat}:acme:1.1`,
       groups: TAGS.map((tag, i) => ({
         tag,
-        places: shape.kinds[i]!.map((kind) => placeOf(tag, kind, shape.version, shape.amount, limits)),
+        places: shape.kinds[i]!.map((kind) => placeOf(tag, kind, shape, limits)),
       })).filter(({ places }) => places.length > 0),
     }))
     const timed: { readonly order: number; readonly call: Call }[] = []
@@ -181,8 +188,10 @@ class Books {
   readonly #live = new Map<string, Live>()
   readonly #committed = new Map<string, number>()
   readonly #sold = new Set<string>()
-  /** Every place ever asked for, by key and version. */
-  readonly #known = new Map<string, Map<number, Place>>()
+  /** Every place ever asked for. */
+  readonly #known = new Map<string, Place>()
+  /** By what a limit is kept under, and by version. */
+  readonly #limits = new Map<string, Map<number, number>>()
   /** The highest version that the store has certainly heard of. */
   readonly #heard = new Map<string, number>()
   readonly #tagOf = new Map<string, string>()
@@ -193,7 +202,10 @@ class Books {
     const before = this.#liveNow(seat.token, now)
     if (before) return
     for (const { places } of seat.groups) {
-      for (const { key, version } of places) this.#heard.set(key, Math.max(version, this.#heard.get(key) ?? 0))
+      for (const place of places) {
+        const where = limitedAs(place)
+        this.#heard.set(where, Math.max(place.version, this.#heard.get(where) ?? 0))
+      }
       if (places.some(({ key }) => key === fullKey)) break
     }
     if (code !== 'HELD') return
@@ -220,7 +232,7 @@ class Books {
   /** What the ledger would install: sales, and posts under way. */
   image(epoch: number, now: WallMs): Restoration {
     const committed = [...this.#committed].map(([key, amount]) => {
-      const place = { ...[...this.#known.get(key)!.values()][0]!, amount }
+      const place = { ...this.#known.get(key)!, amount }
       return { tag: this.#tagOf.get(key)!, places: [place] }
     })
     this.#heard.clear()
@@ -244,8 +256,9 @@ class Books {
 
   #know(tag: string, place: Place): void {
     this.#tagOf.set(place.key, tag)
-    const versions = this.#known.get(place.key) ?? new Map<number, Place>()
-    this.#known.set(place.key, versions.set(place.version, place))
+    this.#known.set(place.key, place)
+    const limits = this.#limits.get(limitedAs(place)) ?? new Map<number, number>()
+    this.#limits.set(limitedAs(place), limits.set(place.version, place.limit))
   }
 
   #liveNow(token: string, now: WallMs): Live | null {
@@ -266,18 +279,29 @@ class Books {
   }
 
   /** The limit in force is that of the highest version the store heard of: at least the one that it certainly did. */
-  #expectWithin({ key }: Place, now: WallMs): void {
-    if (this.#isForgotten(key, now)) return
+  #expectWithin(place: Place, now: WallMs): void {
+    if (this.#isForgotten(place.key, now)) return
+    const where = limitedAs(place)
     let limit = 0
-    for (const [version, place] of this.#known.get(key)!) {
-      if (version >= this.#heard.get(key)!) limit = Math.max(limit, place.limit)
+    for (const [version, its] of this.#limits.get(where)!) {
+      if (version >= this.#heard.get(where)!) limit = Math.max(limit, its)
     }
-    const used = this.#used(key, now)
-    if (used > limit) throw new Error(`${key} is oversold: ${used} of ${limit}`)
+    let used = 0
+    for (const key of countedWith(place)) if (!this.#isForgotten(key, now)) used += this.#used(key, now)
+    if (used > limit) throw new Error(`${place.key} is oversold: ${used} of ${limit}`)
   }
 
   #isForgotten(key: string, now: WallMs): boolean {
-    const place = this.#known.get(key)?.values().next().value
+    const place = this.#known.get(key)
     return place !== undefined && place.forgetAt !== 0 && place.forgetAt <= now
   }
+}
+
+const limitedAs = ({ key, behind }: Place): string => (behind === undefined ? key : key.slice(0, key.lastIndexOf(':')))
+
+/** Keys that are counted together with a place's own: of a rolling window, the buckets that lie before it. */
+function countedWith(place: Place): string[] {
+  if (place.behind === undefined) return [place.key]
+  const bucket = Number(place.key.slice(place.key.lastIndexOf(':') + 1))
+  return Array.from({ length: place.behind + 1 }, (_, before) => `${limitedAs(place)}:${bucket - before}`)
 }

@@ -8,7 +8,7 @@ import { Recovery, type RecoverySettings } from '../engine/recovery.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
 import type { FinalStatus, HotStore } from '../engine/store/port.ts'
 import { leadFile } from '../engine/store/queries.ts'
-import { placesOf } from '../rules/calendar.ts'
+import { capsOf, placesOf } from '../rules/calendar.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { codeOf, readSightings } from '../rules/sightings.ts'
 import { micros, wallMs } from '../rules/units.ts'
@@ -70,7 +70,7 @@ const statusOf = async (leadId: string) => (await engine.ledger.lead(leadId))!.s
 const groupsAt = (contract: string, at: number, price = 20_000_000): PlaceGroup[] => {
   const campaign = snapshot.campaigns.get('solar')!
   const found = campaign.contracts.find(({ id }) => id === contract)!
-  const rules = [...snapshot.sources.get('demo')!.caps, ...campaign.caps, ...found.buyer.caps, ...found.caps]
+  const rules = capsOf(snapshot.sources.get('demo')!, campaign, found)
   return placesOf(rules, found.buyer.id, micros(price), snapshot.version, wallMs(at))
 }
 
@@ -396,7 +396,17 @@ describe('the hot store', () => {
     await reopen()
     snapshot = configured(2, { day: 50, hour: 20, week: 90, month: 200, total: 300 })
     const now = Date.now()
-    const ages = [0, HOUR_MS / 2, 2 * HOUR_MS, 20 * HOUR_MS, 30 * HOUR_MS, 6 * 24 * HOUR_MS, 40 * 24 * HOUR_MS]
+    const ages = [
+      0,
+      HOUR_MS / 12,
+      HOUR_MS / 3,
+      HOUR_MS / 2,
+      2 * HOUR_MS,
+      20 * HOUR_MS,
+      30 * HOUR_MS,
+      6 * 24 * HOUR_MS,
+      40 * 24 * HOUR_MS,
+    ]
     for (const [i, age] of ages.flatMap((one) => [one, one]).entries()) {
       const contract = i % 2 === 0 ? 'acme' : 'bolt'
       const sale = { contract, at: now - age - i * 1_000, price: 10_000_000 + i }
@@ -434,7 +444,21 @@ describe('the hot store', () => {
       ['acme', 'bolt'].flatMap((one) => groupsAt(one, now).flatMap((g) => g.places.map((p) => p.key))),
     )
     for (const key of present) expect([key, dump.counters[key] ?? 0]).toEqual([key, expected.get(key) ?? 0])
-    expect(present.size).toBeGreaterThan(10)
+    expect(present.size).toBeGreaterThan(15)
+    const rolling = (counters: Iterable<readonly [string, number]>, minutes: number, bucketMs: number) =>
+      [...counters].filter(([key]) => {
+        const [, , word, , bucket] = key.split(':')
+        return word === `${minutes}m` && (Number(bucket) + 60) * bucketMs >= now
+      })
+    for (const [minutes, bucketMs] of [
+      [30, 30_000],
+      [1_440, 1_440_000],
+    ] as const) {
+      const right = rolling(expected, minutes, bucketMs)
+      expect(right.length).toBeGreaterThan(4)
+      for (const [key, amount] of right) expect([key, dump.counters[key]]).toEqual([key, amount])
+      expect(rolling(Object.entries(dump.counters), minutes, bucketMs)).toHaveLength(right.length)
+    }
     expect(await openTokens()).toEqual(
       waiting
         .filter(({ places }) => places.length > 0)
@@ -467,6 +491,37 @@ describe('the hot store', () => {
     const other = new MemoryStore('other')
     await new Rebuild({ ...settings, hot: other, snapshots: () => versions }).makeWarm()
     expect([other.epoch(), await other.warm()]).toEqual([epoch + 2, true])
+  })
+
+  it('counts what was sold already where a cap is added, or its window renamed, in the middle of the day', async () => {
+    const at = Date.now()
+    await reopen()
+    const before = snapshot
+    const given = { groups: groupsAt('acme', at, 7_000_000), epoch: hot.epoch(), price: micros(7_000_000) }
+    const leadId = await intended(engine, {}, given)
+    await engine.ledger.result(final(leadId, [result({ price: micros(7_000_000) })], SOLD))
+    const sales = await kit.ask<{ at: Date; bid: number }>(
+      "select held_at as at, bid from intents where contract = 'acme' and state = 'accepted'",
+    )
+    const added: readonly (readonly [object, prefix: string])[] = [
+      [{ rolling: [{ minutes: 10_080, count: 5_000 }] }, 'contract:acme:10080m:count:'],
+      [{ day: 5_000 }, 'contract:acme:day:count:'],
+      [{ day: 5_000, day_starts: '0:15' }, 'contract:acme:day:count:'],
+      [{ spend: { day: '9000.00', week: '9000.00' }, day_starts: '23:45' }, 'contract:acme:week:spend:'],
+      [{}, 'source_contract:demo/acme:day:count:'],
+    ]
+    for (const [version, [caps, prefix]] of added.entries()) {
+      snapshot = configured(30 + version, caps)
+      await recovery().rebuild()
+      const places = (moment: number, price: number) => groupsAt('acme', moment, price).flatMap((group) => group.places)
+      const key = places(at, 0).find((place) => place.key.startsWith(prefix))!.key
+      const counted = sales.flatMap((sale) => places(sale.at.getTime(), sale.bid).filter((place) => place.key === key))
+      expect(counted.length).toBeGreaterThan(0)
+      const open = (await hot.dump()).tokens.reduce((sum, token) => sum + (token.places[key] ?? 0), 0)
+      expect([key, await used(key)]).toEqual([key, counted.reduce((sum, { amount }) => sum + amount, open)])
+    }
+    snapshot = before
+    await reopen()
   })
 
   it('is restored by one of several that find it cold', async () => {
@@ -533,14 +588,17 @@ function asStore(store: MemoryStore): HotStore {
 }
 
 /** Two contracts under caps of every scope; `caps` are those of each contract, beside a few that it always has. */
-function configured(version: number, caps: Record<string, number>): Snapshot {
+function configured(version: number, caps: object): Snapshot {
   const contract = (buyer: string) => ({
     buyer,
     campaign: 'solar',
     tier: 'main',
     status: 'active',
     price_from: 'reply',
-    caps: { total: 1_000, concurrency: 50, spend: { day: '9000.00' }, ...caps },
+    caps: { total: 1_000, concurrency: 50, spend: { day: '9000.00' }, rolling: [{ minutes: 30, count: 90 }], ...caps },
+    source_caps: {
+      demo: { day: 800, day_starts: '6:00', rolling: [{ minutes: 1_440, count: 900, spend: '9000.00' }] },
+    },
     delivery: { ping_url: 'http://127.0.0.1/ping', post_url: 'http://127.0.0.1/post' },
   })
   const compiled = compileVersion(

@@ -99,6 +99,9 @@ function snapshotOf(config: unknown): Snapshot {
   return compiled.snapshot
 }
 
+/** What a cap has that says nothing else of its windows. */
+const MIDNIGHT = { dayStart: 0, minutes: 0 }
+
 const acme = (c: Loose) => c.contracts.acme
 const bolt = (c: Loose) => c.contracts.bolt
 const solar = (c: Loose) => c.campaigns.solar
@@ -475,7 +478,15 @@ describe('a good configuration', () => {
       answerWithinMs: 60_000,
       filters: new Map(),
       caps: [
-        { scope: 'source', owner: 'leadmill', window: 'day', kind: 'count', limit: 1000, zone: 'America/Chicago' },
+        {
+          scope: 'source',
+          owner: 'leadmill',
+          window: 'day',
+          kind: 'count',
+          limit: 1000,
+          zone: 'America/Chicago',
+          ...MIDNIGHT,
+        },
       ],
     })
     const campaign = snapshot.campaigns.get('solar')!
@@ -540,12 +551,28 @@ describe('a good configuration', () => {
     const snapshot = snapshotOf(good())
     const zone = 'America/Phoenix'
     expect(snapshot.campaigns.get('solar')!.contracts[1]!.caps).toEqual([
-      { scope: 'contract', owner: 'bolt', window: 'hour', kind: 'count', limit: 5, zone },
-      { scope: 'contract', owner: 'bolt', window: 'concurrency', kind: 'count', limit: 3, zone },
+      { scope: 'contract', owner: 'bolt', window: 'hour', kind: 'count', limit: 5, zone, ...MIDNIGHT },
+      { scope: 'contract', owner: 'bolt', window: 'concurrency', kind: 'count', limit: 3, zone, ...MIDNIGHT },
     ])
     expect(snapshot.buyers.get('acme')!.caps).toEqual([
-      { scope: 'buyer', owner: 'acme', window: 'month', kind: 'count', limit: 900, zone: 'America/New_York' },
-      { scope: 'buyer', owner: 'acme', window: 'day', kind: 'spend', limit: 500_000_000, zone: 'America/New_York' },
+      {
+        scope: 'buyer',
+        owner: 'acme',
+        window: 'month',
+        kind: 'count',
+        limit: 900,
+        zone: 'America/New_York',
+        ...MIDNIGHT,
+      },
+      {
+        scope: 'buyer',
+        owner: 'acme',
+        window: 'day',
+        kind: 'spend',
+        limit: 500_000_000,
+        zone: 'America/New_York',
+        ...MIDNIGHT,
+      },
     ])
   })
 

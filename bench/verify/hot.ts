@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import type { HotDump } from '../../engine/store/port.ts'
-import { windowOf } from '../../rules/calendar.ts'
+import { windowEndsAt, windowOf } from '../../rules/calendar.ts'
 import type { Place } from '../../rules/caps.ts'
 import { wallMs } from '../../rules/units.ts'
 import type { CapRule } from '../../rules/version.ts'
@@ -30,8 +30,6 @@ export interface HotOptions {
 }
 
 const PAUSE_MS = 500
-/** A counter is kept for two days after its window, and then may be gone. */
-const KEPT_MS = 2 * 86_400_000
 
 /** What the ledger says of one counter. */
 interface Expected {
@@ -82,7 +80,7 @@ async function lookOnce(options: HotOptions, finding: Finding): Promise<Map<stri
   const now = Date.now()
   await client.query('begin isolation level repeatable read read only')
   const ledger = await readLedger(client, dump)
-  const sums = await salesByQuarter(client)
+  const sums = await soldWhen(client, dump)
   await client.query('commit')
   finding.counts['counters'] = Object.keys(dump.counters).length
   for (const [what, state] of [
@@ -109,8 +107,9 @@ async function readLedger(client: pg.ClientBase, dump: HotDump): Promise<LedgerS
     if (live) side.live.set(token, intent.state)
     const places = intent.places.flatMap((group) => group.places)
     if ((intent.state === 'open' || intent.state === 'in_doubt') && places.length > 0) side.waiting.set(token, intent)
-    for (const { key, amount, transient, forgetAt } of places) {
-      const counter = side.counters.get(key) ?? { committed: 0, endsAt: forgetAt === 0 ? 0 : forgetAt - KEPT_MS }
+    for (const place of places) {
+      const { key, amount, transient } = place
+      const counter = side.counters.get(key) ?? { committed: 0, endsAt: windowEndsAt(place) }
       if (intent.state === 'accepted' && !transient && !live) counter.committed += amount
       side.counters.set(key, counter)
     }
@@ -122,7 +121,7 @@ function* counterDrifts(
   options: HotOptions,
   dump: HotDump,
   ledger: LedgerSide,
-  sums: readonly QuarterSum[],
+  sums: Sold,
   now: number,
 ): Generator<[string, string]> {
   const held = new Map<string, number>()
@@ -169,11 +168,12 @@ function* tokenDrifts(
 /** Its places in windows that are not over. */
 function livePlaces(intent: Intent, now: number): Place[] {
   const places = intent.places.flatMap((group) => group.places)
-  return places.filter(({ forgetAt }) => forgetAt === 0 || forgetAt - KEPT_MS > now)
+  return places.filter((place) => place.forgetAt === 0 || windowEndsAt(place) > now)
 }
 
-interface QuarterSum {
-  readonly quarter: number
+interface TimedSum {
+  /** A moment of the quarter of an hour, or of a sale's hold. */
+  readonly at: number
   readonly campaign: string
   readonly source: string
   readonly buyer: string
@@ -182,19 +182,33 @@ interface QuarterSum {
   readonly bid: number
 }
 
-/** The ledger's own sums, which are compared with the sales elsewhere. */
-async function salesByQuarter(client: pg.ClientBase): Promise<readonly QuarterSum[]> {
-  const sums: QuarterSum[] = []
-  const query = `
-    select (extract(epoch from quarter) * 1000)::bigint as quarter, campaign, source, buyer, contract,
-      sum(n)::bigint as n, sum(bid)::bigint as bid
-    from sold_sums group by 1, 2, 3, 4, 5`
-  for await (const row of stream<QuarterSum>(client, query)) sums.push(row)
-  return sums
+interface Sold {
+  readonly byQuarter: TimedSum[]
+  readonly each: TimedSum[]
 }
 
+/** The ledger's own sums, which are compared with the sales elsewhere; where a rolling window is counted, the sales that it may see. */
+async function soldWhen(client: pg.ClientBase, dump: HotDump): Promise<Sold> {
+  const sold: Sold = { byQuarter: [], each: [] }
+  const sums = `
+    select (extract(epoch from quarter) * 1000)::bigint as at, campaign, source, buyer, contract,
+      sum(n)::bigint as n, sum(bid)::bigint as bid
+    from sold_sums group by 1, 2, 3, 4, 5`
+  for await (const row of stream<TimedSum>(client, sums)) sold.byQuarter.push(row)
+  if (!Object.keys(dump.counters).some(isRolling)) return sold
+  const sales = `
+    select (extract(epoch from s.held_at) * 1000)::bigint as at, s.campaign, s.source, s.buyer, s.contract, 1 as n, i.bid
+    from sales s join intents i on i.lead_id = s.lead_id and i.copy = s.copy and i.state = 'accepted'
+    where s.held_at > now() - interval '15 days'`
+  for await (const row of stream<TimedSum>(client, sales)) sold.each.push(row)
+  return sold
+}
+
+/** `contract:acme:30m:count:59082240`. */
+const isRolling = (key: string): boolean => /^\d+m$/.test(key.split(':')[2] ?? '')
+
 /** Count or sum of the sales in a counter's window, by the newest version that has its cap. */
-function salesIn(versions: Versions, sums: readonly QuarterSum[], key: string): number {
+function salesIn(versions: Versions, sold: Sold, key: string): number {
   const rule = versions
     .numbers()
     .reduceRight<CapRule | null>((found, number) => found ?? versions.rule(number, key), null)
@@ -202,9 +216,9 @@ function salesIn(versions: Versions, sums: readonly QuarterSum[], key: string): 
   const [scope, owner, , kind] = key.split(':')
   const name = key.split(':').slice(4).join(':')
   let total = 0
-  for (const sum of sums) {
-    if (sum[scope as 'campaign' | 'source' | 'buyer' | 'contract'] !== owner) continue
-    if (windowOf(rule.window, rule.zone, wallMs(sum.quarter)).name !== name) continue
+  for (const sum of isRolling(key) ? sold.each : sold.byQuarter) {
+    const whose = scope === 'source_contract' ? `${sum.source}/${sum.contract}` : sum[scope as 'buyer']
+    if (whose !== owner || windowOf(rule, wallMs(sum.at)).name !== name) continue
     total += kind === 'spend' ? sum.bid : sum.n
   }
   return total

@@ -1,5 +1,6 @@
 /** The numbered configurations that the ledger keeps, compiled as the engine compiled them. */
 import type { AuctionTerms } from '../../rules/auction.ts'
+import { capsOf, windowWord } from '../../rules/calendar.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { type CapRule, type Contract, compileVersion, type Snapshot } from '../../rules/version.ts'
 
@@ -63,7 +64,7 @@ export class Versions {
     const [from, of] = [snapshot.sources.get(source), snapshot.campaigns.get(campaign)]
     const seat = of?.contracts.find(({ id }) => id === contract)
     if (!from || !of || !seat) return null
-    return [...from.caps, ...of.caps, ...seat.buyer.caps, ...seat.caps]
+    return capsOf(from, of, seat)
   }
 
   /** Limit that a version sets for a place's key (`contract:acme:day:count:2026-03-02`); null where it sets none. */
@@ -87,9 +88,13 @@ export class Versions {
       campaign: () => snapshot.campaigns.get(owner)?.caps,
       buyer: () => snapshot.buyers.get(owner)?.caps,
       contract: () => contractNamed(snapshot, owner)?.caps,
+      source_contract: () => {
+        const [source = '', contract = ''] = owner.split('/')
+        return contractNamed(snapshot, contract)?.sourceCaps.get(source)
+      },
     }
     const caps = owners[scope as keyof typeof owners]?.() ?? []
-    return caps.find((rule) => rule.window === window && rule.kind === kind) ?? null
+    return caps.find((rule) => windowWord(rule) === window && rule.kind === kind) ?? null
   }
 
   #compile(number: number): Snapshot | string {

@@ -166,9 +166,10 @@ export class RedisStore implements HotStore {
   #holdIn(token: string, group: PlaceGroup, now: WallMs): Promise<Reply> {
     let places = ''
     let limits = ''
-    for (const { key, amount, transient, version, limit, forgetAt } of group.places) {
+    for (const { key, amount, transient, version, limit, forgetAt, behind } of group.places) {
       places += ` ${key} ${amount} ${transient ? 1 : 0}`
       limits += ` ${version} ${limit} ${forgetAt}`
+      if (behind !== undefined) limits += `r${behind}`
     }
     const [caps, tokens, due] = this.#keys.of(group.tag)
     return this.#link.trustedScript('hold', [caps, tokens, due, this.#epochText, token, String(now), places, limits])

@@ -2,12 +2,25 @@
 --
 -- KEYS    caps, tokens, due (all of one tag; see places.lua)
 -- ARGV    epoch, token, now, places, limits
---         places: ` <key> <amount> <transient 0/1>` each; limits: ` <version> <limit> <forget at, 0 never>` each, same order
+--         places: ` <key> <amount> <transient 0/1>` each; limits: ` <version> <limit> <forget at, 0 never>` each, same
+--         order; behind a rolling window's stands `r` and how many buckets before it count with it
 -- Answers 1 HELD (also for a token that is held or posting already), 2 GONE (the token was released, committed or its
 --         lease ended; or a window is long over), 3 COLD (not open under this epoch), else the key of the first full place
 --
--- Keeps: used + amount <= limit of the highest version known, for every place it takes; a token takes its places once;
+-- Keeps: used + amount <= limit of the highest version known, for every place it takes (of a rolling window what is used
+--        in the buckets before it, in it and in the next); a token takes its places once;
 --        a refusal takes nothing and leaves no token. Ended leases are swept first, a bounded number.
+
+local function rolling_base(key) return string.match(key, '^(.*:)%d+$') end
+
+local function rolling_used(caps, key, before)
+  local base, bucket = string.match(key, '^(.*:)(%d+)$')
+  local buckets = {}
+  for one = bucket - before, bucket + 1 do buckets[#buckets + 1] = base .. string.format('%d', one) end
+  local used = 0
+  for _, one in ipairs(redis.call('HMGET', caps, unpack(buckets))) do used = used + tonumber(one or '0') end
+  return used
+end
 
 local HELD = 1
 local caps, tokens, due = KEYS[1], KEYS[2], KEYS[3]
@@ -37,19 +50,20 @@ if entry then
   return GONE
 end
 
+local versions, limits, forgets, behind = {}, {}, {}, {}
+for version, limit, forget, rolling in string.gmatch(ARGV[5], ' (%d+) (%d+) (%d+)r?(%d*)') do
+  if forget ~= '0' and tonumber(forget) <= now then return GONE end
+  versions[#versions + 1] = version
+  limits[#versions] = limit
+  forgets[#versions] = forget
+  if rolling ~= '' then behind[#versions] = tonumber(rolling) end
+end
 local keys, amounts, fields = {}, {}, {}
 for key, amount in string.gmatch(ARGV[4], ' (%S+) (%d+) %d') do
   keys[#keys + 1] = key
   amounts[#keys] = amount
   fields[2 * #keys - 1] = key
-  fields[2 * #keys] = '#' .. key
-end
-local versions, limits, forgets = {}, {}, {}
-for version, limit, forget in string.gmatch(ARGV[5], ' (%d+) (%d+) (%d+)') do
-  if forget ~= '0' and tonumber(forget) <= now then return GONE end
-  versions[#versions + 1] = version
-  limits[#versions] = limit
-  forgets[#versions] = forget
+  fields[2 * #keys] = '#' .. (behind[#keys] and rolling_base(key) or key)
 end
 
 local known = #keys > 0 and redis.call('HMGET', caps, unpack(fields)) or {}
@@ -61,13 +75,17 @@ for i = 1, #keys do
     limit = in_force
   else
     redis.call('HSET', caps, fields[2 * i], versions[i] .. ' ' .. limit)
-    if forgets[i] ~= '0' then redis.call('ZADD', due, forgets[i], 'k' .. keys[i]) end
+    if forgets[i] ~= '0' and not behind[i] then redis.call('ZADD', due, forgets[i], 'k' .. keys[i]) end
   end
-  if not full and tonumber(known[2 * i - 1] or '0') + tonumber(amounts[i]) > tonumber(limit) then full = keys[i] end
+  local used = behind[i] and rolling_used(caps, keys[i], behind[i]) or tonumber(known[2 * i - 1] or '0')
+  if not full and used + tonumber(amounts[i]) > tonumber(limit) then full = keys[i] end
 end
 if full then return full end
 
-for i = 1, #keys do redis.call('HINCRBY', caps, keys[i], amounts[i]) end
+for i = 1, #keys do
+  if behind[i] and not known[2 * i - 1] and forgets[i] ~= '0' then redis.call('ZADD', due, forgets[i], 'k' .. keys[i]) end
+  redis.call('HINCRBY', caps, keys[i], amounts[i])
+end
 redis.call('HSET', tokens, token, 'h' .. ARGV[4])
 redis.call('ZADD', due, now + HOLD_LEASE_MS, 't' .. token)
 return HELD

@@ -1,6 +1,6 @@
 /** A story made ready to play: its configuration compiled, its lead read, its seats sorted, its caps filled. */
 import type { Opening } from '../../rules/auction.ts'
-import { placesOf } from '../../rules/calendar.ts'
+import { capsOf, keyPrefix, placesOf, windowWord } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import { openingOf } from '../../rules/eligibility.ts'
 import { type Lead, parseLead } from '../../rules/lead.ts'
@@ -9,7 +9,7 @@ import { type Offer, type OfferUse, openingOfOffer } from '../../rules/offer.ts'
 import type { TraceNames } from '../../rules/trace.ts'
 import { type TurnCandidate, turnsKey } from '../../rules/turns.ts'
 import { formatMoney, micros, parseMoney, type WallMs, wallMs } from '../../rules/units.ts'
-import type { Campaign, CapRule, Contract } from '../../rules/version.ts'
+import type { Campaign, CapRule, CapScope } from '../../rules/version.ts'
 import { compileStory, SOURCE, type Stage } from './config.ts'
 import type { Story, StoryCaps, StoryOffer } from './story.ts'
 
@@ -39,7 +39,7 @@ export function castStory(story: Story): Cast {
   const sorted = openingIn(story, stage, openingOf(campaign, lead, source, opensAt, NO_HINTS), opensAt)
   const { eligible } = sorted
   const opening = { ...sorted, dice: eligible.map((_, seat) => story.dice[seat] ?? 0) }
-  const caps = capsOf(stage)
+  const caps = capsByName(stage)
   return {
     ...stage,
     story,
@@ -97,18 +97,13 @@ function readLead(story: Story, { campaign }: Stage, at: WallMs): Lead {
   return read.lead
 }
 
-/** The caps that a sale to this contract would touch. */
-export function capsFor({ source, campaign }: Stage, contract: Contract): readonly CapRule[] {
-  return [...source.caps, ...campaign.caps, ...contract.buyer.caps, ...contract.caps]
-}
-
-function capsOf(stage: Stage): ReadonlyMap<string, CapRule> {
+function capsByName(stage: Stage): ReadonlyMap<string, CapRule> {
   const caps = new Map<string, CapRule>()
   for (const contract of stage.campaign.contracts)
-    for (const rule of capsFor(stage, contract)) {
-      const { scope, owner, kind, window } = rule
-      const whose = scope === 'contract' ? owner : scope === 'buyer' ? `buyer ${owner}` : scope
-      caps.set(`${whose}.${kind === 'spend' ? 'spend.' : ''}${window}`, rule)
+    for (const rule of capsOf(stage.source, stage.campaign, contract)) {
+      const { scope, owner, kind } = rule
+      const whose = scope === 'source' || scope === 'campaign' ? scope : scope === 'buyer' ? `buyer ${owner}` : owner
+      caps.set(`${whose}.${kind === 'spend' ? 'spend.' : ''}${windowWord(rule)}`, rule)
     }
   return caps
 }
@@ -123,35 +118,53 @@ export function earlierTurns({ story, campaign }: Cast): (readonly [string, read
   })
 }
 
+/** What was sold before the lead came: so much right now, or so much so many minutes ago. */
 function soldBefore(story: Story, caps: ReadonlyMap<string, CapRule>, at: WallMs): PlaceGroup[] {
   const groups: PlaceGroup[] = []
   for (const [name, rule] of caps) {
-    const dot = name.indexOf('.')
-    const whose = name.slice(0, dot)
-    const book: StoryCaps | undefined = rule.scope === 'contract' ? story.contracts[whose]!.caps : story.caps?.[whose]
-    const used = book![name.slice(dot + 1)]![0]
-    const amount = typeof used === 'string' ? parseMoney(used)! : used
-    const buyer = rule.scope === 'contract' ? (story.contracts[rule.owner]!.buyer ?? rule.owner) : rule.owner
-    for (const { tag, places } of placesOf([rule], buyer, micros(0), 1, at))
-      groups.push({ tag, places: places.map((place) => ({ ...place, amount })) })
+    const { owner } = rule
+    const contract = story.contracts[owner.slice(owner.indexOf('/') + 1)]
+    const books: Record<CapScope, StoryCaps | undefined> = {
+      contract: contract?.caps,
+      source_contract: contract?.sourceCaps,
+      buyer: story.caps?.[`buyer ${owner}`],
+      source: story.caps?.['source'],
+      campaign: story.caps?.['campaign'],
+    }
+    const used = books[rule.scope]![name.slice(name.indexOf('.') + 1)]![0]
+    const buyer = contract?.buyer ?? owner.slice(owner.indexOf('/') + 1)
+    for (const [minutes, amount] of Object.entries(typeof used === 'object' ? used : { 0: used })) {
+      const then = wallMs(at - Number(minutes) * 60_000)
+      for (const { tag, places } of placesOf([rule], buyer, micros(0), 1, then))
+        groups.push({ tag, places: places.map((place) => ({ ...place, amount: amountOf(amount) })) })
+    }
   }
   return groups
 }
 
+const amountOf = (used: string | number): number => (typeof used === 'string' ? parseMoney(used)! : used)
+
 /**
  * What is used of every cap, by the story's names: money as text, leads as numbers. A window that opened after the
- * lead did has its own name behind (`acme.day 2026-03-03`) and is told where anything is used of it.
+ * lead did has its own name behind (`acme.day 2026-03-03`) and is told where anything is used of it. Of a rolling window
+ * it is what counts when the lead opens, and what came since.
  */
 export function usedCaps(cast: Cast, counters: Readonly<Record<string, number>>): Record<string, number | string> {
   const used: Record<string, number | string> = {}
   for (const [name, rule] of cast.caps) {
     const show = (amount: number) => (rule.kind === 'spend' ? formatMoney(micros(amount)) : amount)
-    const first = placesOf([rule], 'any', micros(0), 1, cast.opensAt)[0]!.places[0]!.key
-    const prefix = `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:`
-    used[name] = show(counters[first] ?? 0)
-    for (const [key, amount] of Object.entries(counters))
-      if (key.startsWith(prefix) && key !== first && amount !== 0)
-        used[`${name} ${key.slice(prefix.length)}`] = show(amount)
+    const first = placesOf([rule], 'any', micros(0), 1, cast.opensAt)[0]!.places[0]!
+    const prefix = keyPrefix(rule)
+    const all = Object.entries(counters).filter(([key]) => key.startsWith(prefix))
+    if (first.behind !== undefined) {
+      const least = Number(first.key.slice(prefix.length)) - first.behind
+      const counted = all.filter(([key]) => Number(key.slice(prefix.length)) >= least)
+      used[name] = show(counted.reduce((sum, [, amount]) => sum + amount, 0))
+      continue
+    }
+    used[name] = show(counters[first.key] ?? 0)
+    for (const [key, amount] of all)
+      if (key !== first.key && amount !== 0) used[`${name} ${key.slice(prefix.length)}`] = show(amount)
   }
   return used
 }

@@ -88,7 +88,8 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     filter: contract.filter,
     schedule: contract.schedule,
     pause: contract.pause,
-    caps: capsFile(contract.caps),
+    caps: capsFile(contract.caps, contract.capTerms),
+    source_caps: contract.sourceCaps && { [SOURCE]: capsFile(contract.sourceCaps) },
     post_ms: contract.postMs ?? story.terms.postMs,
     server_error: contract.serverError,
     in_doubt: contract.inDoubt,
@@ -96,15 +97,24 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
   })
 }
 
-function capsFile(caps: StoryCaps | undefined): object | undefined {
+function capsFile(caps: StoryCaps | undefined, terms: object = {}): object | undefined {
   if (!caps) return undefined
   const limits: Record<string, number | string> = {}
   const spend: Record<string, string> = {}
-  for (const [window, [, limit]] of Object.entries(caps)) {
-    if (window.startsWith('spend.')) spend[window.slice('spend.'.length)] = String(limit)
+  const rolling = new Map<number, object>()
+  for (const [name, [, limit]] of Object.entries(caps)) {
+    const [window, isSpend] = [name.replace('spend.', ''), name.startsWith('spend.')]
+    const minutes = Number(/^(\d+)m$/.exec(window)?.[1] ?? 0)
+    if (minutes > 0) rolling.set(minutes, { ...rolling.get(minutes), minutes, [isSpend ? 'spend' : 'count']: limit })
+    else if (isSpend) spend[window] = String(limit)
     else limits[window] = limit
   }
-  return given({ ...limits, spend: Object.keys(spend).length > 0 ? spend : undefined })
+  return given({
+    ...limits,
+    ...terms,
+    spend: Object.keys(spend).length > 0 ? spend : undefined,
+    rolling: rolling.size > 0 ? [...rolling.values()] : undefined,
+  })
 }
 
 /** Without the keys that were left out: the file's defaults hold for them. */

@@ -1,5 +1,6 @@
 /** What must hold of every auction, whatever happened in it: each law by its name, with what breaks it in words. */
 import type { AuctionTerms, SeatTerms } from '../../rules/auction.ts'
+import { bucketsBehind, keyPrefix } from '../../rules/calendar.ts'
 import { payoutOf } from '../../rules/money.ts'
 import { replay, type TraceRow } from '../../rules/trace.ts'
 import { micros, PPM_PER_WHOLE } from '../../rules/units.ts'
@@ -158,7 +159,9 @@ const capsDoNotDrift: Law = ({ counters, ledger, cast }) => {
   const right = new Map<string, number>()
   const { committed, tokens } = ledger.image()
   for (const { places } of [...cast.sold, ...committed, ...tokens.flatMap((token) => token.groups)])
-    for (const place of places) right.set(place.key, (right.get(place.key) ?? 0) + place.amount)
+    for (const place of places)
+      if (place.forgetAt === 0 || place.forgetAt > cast.opensAt)
+        right.set(place.key, (right.get(place.key) ?? 0) + place.amount)
   for (const key of new Set([...right.keys(), ...Object.keys(counters)]))
     if ((right.get(key) ?? 0) !== (counters[key] ?? 0))
       return `${key} is ${counters[key]}, and should be ${right.get(key)}`
@@ -167,9 +170,15 @@ const capsDoNotDrift: Law = ({ counters, ledger, cast }) => {
 
 const capsHold: Law = ({ counters, cast }) => {
   for (const rule of cast.caps.values()) {
-    const prefix = `${rule.scope}:${rule.owner}:${rule.window}:${rule.kind}:`
-    for (const [key, used] of Object.entries(counters))
-      if (key.startsWith(prefix) && used > rule.limit) return `${key} is ${used} of ${rule.limit}`
+    const prefix = keyPrefix(rule)
+    const used = Object.entries(counters).filter(([key]) => key.startsWith(prefix))
+    for (const [key, amount] of used) {
+      const before = rule.window === 'rolling' ? bucketsBehind(rule.minutes!) : 0
+      const bucket = (one: string): number => Number(one.slice(prefix.length))
+      const earlier = used.filter(([one]) => bucket(one) < bucket(key) && bucket(one) >= bucket(key) - before)
+      const sum = earlier.reduce((total, [, one]) => total + one, amount)
+      if (sum > rule.limit) return `${key} is ${sum} of ${rule.limit}`
+    }
   }
   return null
 }

@@ -3,7 +3,7 @@
 import type { PostEnd } from '../../buyers/wire.ts'
 import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
-import { placesOf } from '../../rules/calendar.ts'
+import { capsOf, placesOf } from '../../rules/calendar.ts'
 import { Caps, type PlaceGroup } from '../../rules/caps.ts'
 import { LEVELS } from '../../rules/sightings.ts'
 import { type AuctionState, awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
@@ -13,7 +13,7 @@ import { type TurnCandidate, Turns, turnsKey } from '../../rules/turns.ts'
 import { ms, type WallMs, wallMs } from '../../rules/units.ts'
 import type { Contract } from '../../rules/version.ts'
 import { ScriptedWire } from './buyers.ts'
-import { type Cast, capsFor, castStory, earlierTurns, usedCaps } from './cast.ts'
+import { type Cast, castStory, earlierTurns, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { PaperLedger } from './ledger.ts'
 import type { Story, StoryEnd } from './story.ts'
@@ -140,7 +140,8 @@ class MachinePlay {
   }
 
   #places(contract: Contract, price: number): PlaceGroup[] {
-    return placesOf(capsFor(this.#cast, contract), contract.buyer.id, price as never, 1, this.#clock.wall())
+    const { source, campaign } = this.#cast
+    return placesOf(capsOf(source, campaign, contract), contract.buyer.id, price as never, 1, this.#clock.wall())
   }
 
   #contract(seat: number): Contract {
@@ -227,9 +228,9 @@ class MachinePlay {
     if (denied !== null) {
       return this.#reply(0, () => this.#hear({ on: 'denied', at: this.#now, seat, reason: denied }))
     }
-    const groups = this.#places(contract, price)
     const token = `${LEAD_ID}:${contract.id}:1.${attempt}`
     const ask = (again: boolean) => {
+      const groups = this.#places(contract, price)
       const { epoch } = this.#ledger
       this.#held.set(seat, { token, groups, heldAt: this.#clock.wall(), epoch })
       const said = this.#caps.hold(epoch, token, groups, this.#clock.wall())

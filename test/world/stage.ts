@@ -6,12 +6,12 @@ import { createMetrics } from '../../engine/metrics.ts'
 import { Releases } from '../../engine/releases.ts'
 import { MemoryStore } from '../../engine/store/memory.ts'
 import type { HotStore, IntentRow, Ledger } from '../../engine/store/port.ts'
-import { placesOf } from '../../rules/calendar.ts'
+import { capsOf, placesOf } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import { outcomeWords, traceLines } from '../../rules/trace.ts'
 import { micros } from '../../rules/units.ts'
 import { ScriptedWire } from './buyers.ts'
-import { type Cast, capsFor, castStory, earlierTurns, usedCaps } from './cast.ts'
+import { type Cast, castStory, earlierTurns, usedCaps } from './cast.ts'
 import { VirtualClock } from './clock.ts'
 import { MemoryLedger, PaperLedger } from './ledger.ts'
 import { answersOf, deniedBy, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
@@ -70,7 +70,7 @@ export class PaperStores implements Stores {
 export function tagsOf(cast: Cast): string[] {
   const groups = (price: number): PlaceGroup[] =>
     cast.campaign.contracts.flatMap((contract) =>
-      placesOf(capsFor(cast, contract), contract.buyer.id, micros(price), 1, cast.opensAt),
+      placesOf(capsOf(cast.source, cast.campaign, contract), contract.buyer.id, micros(price), 1, cast.opensAt),
     )
   return [...new Set(groups(0).map((group) => group.tag))]
 }

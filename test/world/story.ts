@@ -29,8 +29,12 @@ export type PostScript =
 /** The first five leave no byte behind; of the last two nobody knows what the buyer read. */
 export type WireFault = 'dns' | 'connect' | 'tls' | 'guard' | 'breaker' | 'reset' | 'truncated'
 
-/** What is used, and the limit. Windows count leads; behind `spend.` stands money as text. */
-export type StoryCaps = Readonly<Record<string, readonly [number, number] | readonly [string, string]>>
+type Used<T> = T | Readonly<Record<string, T>>
+/**
+ * What is used, and the limit. Windows count leads; behind `spend.` stands money as text; `30m` is a rolling window. What is
+ * used may be told by how many minutes ago it was sold.
+ */
+export type StoryCaps = Readonly<Record<string, readonly [Used<number>, number] | readonly [Used<string>, string]>>
 
 export interface StoryContract {
   readonly tier?: string
@@ -53,6 +57,10 @@ export interface StoryContract {
   readonly schedule?: object
   readonly pause?: object
   readonly caps?: StoryCaps
+  /** Caps of what the story's source sells to it. */
+  readonly sourceCaps?: StoryCaps
+  /** More of its caps, as in the configuration file. */
+  readonly capTerms?: object
   /** The contract is pinged where this is present. */
   readonly ping?: PingScript
   readonly post?: PostScript

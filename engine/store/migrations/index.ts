@@ -1,6 +1,7 @@
 /** The migrations of the tables in their order. Append; a migration that has run anywhere is never changed. Functions are not migrated: see `functions/`. */
 import type { Migration } from 'kysely/migration'
 import * as tables from './0001_tables.ts'
+import * as rolling from './0004_rolling.ts'
 import * as sightings from './0006_sightings.ts'
 import * as offers from './0008_offers.ts'
 import * as configuration from './0012_configuration.ts'
@@ -9,6 +10,7 @@ import * as retention from './0016_retention.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
+  '0004_rolling': rolling,
   '0006_sightings': sightings,
   '0008_offers': offers,
   '0012_configuration': configuration,
