@@ -1,9 +1,10 @@
 /** Measures eligibility: one lead among 100, 1,000 and 10,000 contracts with filters as operators write them. */
 import zipcodes from 'zipcodes'
+import { compileConfiguration } from '../buyers/configuration.ts'
 import { openingByLoop, openingOf } from '../rules/eligibility.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
 import { wallMs } from '../rules/units.ts'
-import { compileVersion, type Snapshot } from '../rules/version.ts'
+import type { Snapshot } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { leadStream } from './leads.ts'
 import { seeded } from './load.ts'
@@ -123,7 +124,7 @@ export function snapshotOf(contracts: number): Snapshot {
   const group = (ids: readonly string[], of: (id: string) => object) =>
     Object.fromEntries(ids.map((id) => [id, of(id)]))
   const ids = Array.from({ length: contracts }, (_, at) => `c${at}`)
-  const compiled = compileVersion(
+  const compiled = compileConfiguration(
     {
       sources: group(SOURCES, (id) => ({ pseudonym: `P-${id}`, status: 'active', campaigns: ['auto'], keys: [] })),
       campaigns: {

@@ -1,9 +1,9 @@
 /** Measures the templates: ten pings of one lead of 26 fields, rendered to the last byte, in our own shape and by maps that differ. */
 import type { WireLead } from '../buyers/adapter.ts'
 import { compileAdapter } from '../buyers/compile.ts'
+import { compileConfiguration } from '../buyers/configuration.ts'
 import { parseLead } from '../rules/lead.ts'
 import { wallMs } from '../rules/units.ts'
-import { compileVersion } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { microsPer } from './timing.ts'
 
@@ -38,7 +38,7 @@ function mapOf(buyer: number): object {
 /** Requests of ten buyers for one lead. */
 function pingsOf(deliveryOf: (buyer: number) => object): (wire: WireLead) => number {
   const ids = Array.from({ length: BUYERS }, (_, at) => `b${at}`)
-  const compiled = compileVersion(
+  const compiled = compileConfiguration(
     {
       sources: {},
       campaigns: {

@@ -12,11 +12,11 @@ export function compileReply(rules: ReplyRules): ReadBody {
   const accept = anyOf(rules.accept)
   const duplicate = anyOf(rules.duplicate)
   const capped = anyOf(rules.capped)
-  const price = compileFind(rules.price)
-  const reason = compileFind(rules.reason)
-  const buyerReference = compileFind(rules.buyerReference)
-  const redirectUrl = compileFind(rules.redirectUrl)
-  const transferPhone = compileFind(rules.transferPhone)
+  const price = compileFinds(rules.price)
+  const reason = compileFinds(rules.reason)
+  const buyerReference = compileFinds(rules.buyerReference)
+  const redirectUrl = compileFinds(rules.redirectUrl)
+  const transferPhone = compileFinds(rules.transferPhone)
   return (reply) => {
     const body = parseBody(rules.format, reply.body)
     const accepted = accept(reply, body)
@@ -62,9 +62,19 @@ function compileTest(test: Test): Read<boolean> {
   }
 }
 
-/** Null where no such place is configured. */
-function compileFind(find: Find | null): Read<unknown> {
-  if (find === null) return () => null
+/** The first that finds something. */
+function compileFinds(finds: readonly Find[]): Read<unknown> {
+  const compiled = finds.map(compileFind)
+  return (reply, body) => {
+    for (const find of compiled) {
+      const value = find(reply, body)
+      if (value !== undefined && value !== '') return value
+    }
+    return null
+  }
+}
+
+function compileFind(find: Find): Read<unknown> {
   const place = compilePlace(find)
   if (find.pattern === null) return (reply, body) => scalarOf(place(reply, body))
   const pattern = compilePattern(find.pattern)

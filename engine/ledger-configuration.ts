@@ -1,6 +1,7 @@
 /** The configuration where no file governs: the newest version that the ledger has, loaded and followed. */
 import type { Kysely } from 'kysely'
-import { compileVersion, type Snapshot } from '../rules/version.ts'
+import { compileConfiguration } from '../buyers/configuration.ts'
+import type { Snapshot } from '../rules/version.ts'
 import { type Loaded, loadConfiguration, type Reload } from './configuration.ts'
 import { EXAMPLE_FILE } from './example.ts'
 import type { News } from './news.ts'
@@ -36,7 +37,7 @@ export async function loadNewest(source: LedgerConfiguration): Promise<Loaded> {
   const text = (await versionText(db, number))!
   const filled = buyersOrigin === null ? text : text.replaceAll(SCRIPTED_BUYERS, buyersOrigin)
   const revealed = await vault.reveal(db, JSON.parse(filled))
-  return revealed.ok ? compileVersion(revealed.config, number) : revealed
+  return revealed.ok ? compileConfiguration(revealed.config, number) : revealed
 }
 
 export interface FollowOptions {

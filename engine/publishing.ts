@@ -1,8 +1,9 @@
 /** How the configuration changes where the ledger governs it: a draft is edited, checked as a whole, published as a version. */
 import { type Kysely, sql } from 'kysely'
+import { compileConfiguration } from '../buyers/configuration.ts'
 import { canonicalJson } from '../rules/canonical.ts'
 import { type Difference, differences } from '../rules/difference.ts'
-import { compileVersion, type Fault, type Role } from '../rules/version.ts'
+import type { Fault, Role } from '../rules/version.ts'
 import { insertVersion, lockVersions, newestVersion, versionText } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
 import type { Vault } from './vault.ts'
@@ -209,7 +210,7 @@ export class Publishing {
 
   async #compile(db: Db, config: unknown) {
     const revealed = await this.#settings.vault.reveal(db, JSON.parse(canonicalJson(config)))
-    return revealed.ok ? compileVersion(revealed.config, 0) : revealed
+    return revealed.ok ? compileConfiguration(revealed.config, 0) : revealed
   }
 
   #locked<T>(work: (tx: Db) => Promise<T | Refused>): Promise<T | Refused> {

@@ -10,6 +10,7 @@ import type { DuplicatePolicy, DuplicateRule } from './duplicates.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
+import { expandPresets, type Presets } from './presets.ts'
 import type { Schedule } from './schedule.ts'
 import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
@@ -214,12 +215,15 @@ export type Compiled =
 /**
  * Compiles a parsed configuration: every fault at once, or the snapshot that leads are decided by. Pure: the same
  * content gives the same snapshot, whatever the order of its keys; contracts take their seats in the order of their ids.
+ * `presets`: what contracts may name; `buyers/presets` has them all.
  */
-export function compileVersion(config: unknown, version: number): Compiled {
+export function compileVersion(config: unknown, version: number, presets: Presets = NO_PRESETS): Compiled {
   if (!nestsAtMost(config, MAX_NESTING)) return { ok: false, faults: [TOO_DEEP] }
   const canonical = canonicalJson(config)
-  const shaped = checkShape(JSON.parse(canonical))
   const faults = new Map<string, Fault>()
+  const copy = JSON.parse(canonical)
+  expandPresets(copy, presets, ({ path, message }) => faults.set(`${path} ${message}`, { path, message }))
+  const shaped = checkShape(copy)
   const warnings = new Map<string, Fault>()
   const addTo = (list: Map<string, Fault>) => (path: string, message: string) => {
     list.set(`${path} ${message}`, { path, message })
@@ -247,6 +251,7 @@ export function compileVersion(config: unknown, version: number): Compiled {
   return { ok: true, snapshot, warnings: [...warnings.values()] }
 }
 
+const NO_PRESETS: Presets = new Map()
 /** Far deeper than anything that the schema has a use for. */
 const MAX_NESTING = 64
 const TOO_DEEP: Fault = {

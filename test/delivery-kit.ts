@@ -1,9 +1,10 @@
 /** What the suites of configured deliveries share: a configuration around one delivery, a lead read by its vertical, and the requests made of both. */
 import type { WireLead, WireRequest } from '../buyers/adapter.ts'
 import { compileAdapter } from '../buyers/compile.ts'
+import { compileConfiguration } from '../buyers/configuration.ts'
 import { parseLead } from '../rules/lead.ts'
 import { micros } from '../rules/units.ts'
-import { type Contract, compileVersion, type Fault } from '../rules/version.ts'
+import type { Contract, Fault } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { AT, factsOf, LEAD_ID } from './buyers-kit.ts'
 
@@ -67,13 +68,13 @@ export function configWith(delivery: object, contract: object = {}): object {
 }
 
 export function contractWith(delivery: object, contract: object = {}): Contract {
-  const compiled = compileVersion(configWith(delivery, contract), 1)
+  const compiled = compileConfiguration(configWith(delivery, contract), 1)
   if (!compiled.ok) throw new Error(inWords(compiled.faults).join('\n'))
   return compiled.snapshot.campaigns.get('solar')!.contracts[0]!
 }
 
 export function faultsOf(delivery: object): readonly string[] {
-  const compiled = compileVersion(configWith(delivery), 1)
+  const compiled = compileConfiguration(configWith(delivery), 1)
   return compiled.ok ? [] : inWords(compiled.faults)
 }
 

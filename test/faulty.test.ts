@@ -1,7 +1,7 @@
 /** Faulty configurations: each file is refused with every fault and its path, and with nothing else. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { compileVersion } from '../rules/version.ts'
+import { compileConfiguration } from '../buyers/configuration.ts'
 
 /** A story of an operator's mistake. */
 interface Faulty {
@@ -33,7 +33,7 @@ const names = readdirSync(FOLDER).filter((name) => name.endsWith('.json'))
 
 test.each(names)('%s', (name) => {
   const { change, faults } = fileOf(name) as Faulty
-  const compiled = compileVersion(laidOver(base, change), 1)
+  const compiled = compileConfiguration(laidOver(base, change), 1)
   const found = compiled.ok ? [] : compiled.faults.map(({ path, message }) => `${path}: ${message}`)
   expect(found.sort()).toEqual(faults)
 })

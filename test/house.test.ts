@@ -198,6 +198,15 @@ describe('rules', () => {
   })
 })
 
+describe('a configuration', () => {
+  it('is compiled with the presets, wherever one is served or proven', () => {
+    const found = breaches(inRooms('engine', 'bench'), (file) =>
+      /\bcompileVersion\(/.test(file.bare) ? ['compileVersion('] : [],
+    )
+    expect(found).toEqual([])
+  })
+})
+
 describe('the wire', () => {
   it('never uses fetch, which follows redirects and costs ten times as much', () => {
     expect(matches(inRooms('rules', 'buyers', 'engine'), /(?<![.\w$])fetch\s*\(/g)).toEqual([])

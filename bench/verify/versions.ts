@@ -1,8 +1,10 @@
 /** The numbered configurations that the ledger keeps, compiled as the engine compiled them. */
+
+import { compileConfiguration } from '../../buyers/configuration.ts'
 import type { AuctionTerms } from '../../rules/auction.ts'
 import { capsOf, windowWord } from '../../rules/calendar.ts'
 import { auctionTerms } from '../../rules/terms.ts'
-import { type CapRule, type Contract, compileVersion, type Snapshot } from '../../rules/version.ts'
+import type { CapRule, Contract, Snapshot } from '../../rules/version.ts'
 
 export interface StoredVersion {
   readonly number: number
@@ -100,7 +102,7 @@ export class Versions {
   #compile(number: number): Snapshot | string {
     const stored = this.#stored.get(number)
     if (!stored) return `the ledger has no version ${number}`
-    const compiled = compileVersion(JSON.parse(stored.canonical), number)
+    const compiled = compileConfiguration(JSON.parse(stored.canonical), number)
     if (compiled.ok) return compiled.snapshot
     return `version ${number} is no configuration of this engine: ${compiled.faults[0]?.path} ${compiled.faults[0]?.message}`
   }

@@ -32,7 +32,7 @@ export function readMap(reader: Reader, path: string, format: Format, map: unkno
     }
     if (typeof value === 'number' || typeof value === 'boolean' || value === null) return { kind: 'literal', value }
     if (Array.isArray(value)) return { kind: 'list', items: value.map((item, at) => read(`${here}[${at}]`, item)) }
-    const members = Object.entries(value as object)
+    const members = spreadIn(Object.entries(value as object), reader.spread)
     const lost = lostQuotes(members)
     if (lost) return refuse(here, `lost its quotes: YAML reads {${lost}} as a group, so write "{${lost}}".`)
     return {
@@ -50,6 +50,18 @@ export function readMap(reader: Reader, path: string, format: Format, map: unkno
   const node = read(path, map)
   if (sound) checkForm(path, format, node, refuse)
   return sound ? node : null
+}
+
+/** Stands in a group for every field that our own shape would send, under its own name, but for those that the group names itself. */
+export const SPREAD = '...'
+
+function spreadIn(
+  members: readonly (readonly [string, unknown])[],
+  fields: readonly string[],
+): readonly (readonly [string, unknown])[] {
+  const named = new Set(members.map(([name]) => name))
+  const unnamed = fields.filter((name) => !named.has(name)).map((name): [string, unknown] => [name, `{${name}}`])
+  return members.flatMap((member) => (member[0] === SPREAD ? unnamed : [member]))
 }
 
 /** What `{zip}` without its quotes becomes in YAML. */

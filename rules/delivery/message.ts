@@ -5,7 +5,7 @@ import type { Auth, Message } from '../delivery.ts'
 import { PLAIN } from '../delivery.ts'
 import type { AuthFile, DeliveryFile, MessageFile } from '../delivery-schema.ts'
 import type { Vertical } from '../verticals.ts'
-import { type Format, readMap } from './map.ts'
+import { type Format, readMap, SPREAD } from './map.ts'
 import { type Names, namesOf } from './names.ts'
 import { readText, type Text } from './placeholder.ts'
 import { readReply } from './reply.ts'
@@ -58,8 +58,16 @@ function checkOwnShape(check: Check, path: string, file: Draft<MessageFile>): vo
 
 function checkMapped(check: Check, { path, delivery }: Readable, kind: 'ping' | 'post'): void {
   const own = kind === 'ping' ? 'ping_fields' : 'post_fields'
-  if (delivery[own] === undefined) return
-  check.fault(`${path}.${own}`, `is for our own shape, and ${kind}.body says what is sent: remove one of the two.`)
+  if (delivery[own] === undefined || spreads(delivery[kind]?.body)) return
+  check.fault(
+    `${path}.${own}`,
+    `is for our own shape, and ${kind}.body says what is sent: remove it, or give the body a member "..." for these fields.`,
+  )
+}
+
+function spreads(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null) return false
+  return Object.hasOwn(body, SPREAD) || Object.values(body).some(spreads)
 }
 
 function methodOf(check: Check, path: string, file: Draft<MessageFile>, format: Format): Message['method'] {
@@ -158,7 +166,7 @@ function authOf(readable: Readable, names: Names, path: string, file: Draft<Mess
 }
 
 function readBasic(check: Check, here: string, basic: NonNullable<AuthFile['basic']>): Auth {
-  if (basic.user.includes(':')) check.fault(`${here}.basic.user`, 'holds a colon, which ends a user: remove it.')
+  if (basic.user.includes(':')) check.warn(`${here}.basic.user`, 'holds a colon, where servers see the end of a user.')
   return { kind: 'basic', ...basic }
 }
 

@@ -3,7 +3,7 @@ import { type Check, checkField } from '../config-check.ts'
 import type { Draft } from '../config-schema.ts'
 import type { DeliveryFile } from '../delivery-schema.ts'
 import { fieldType } from '../fields.ts'
-import type { Vertical } from '../verticals.ts'
+import { TRACKING_FIELDS, type Vertical } from '../verticals.ts'
 import { FACTS, type Fact, type Name, type Reader, SIGNED_FACTS, type SignedFact, type Slot } from './placeholder.ts'
 import type { Scalar } from './transforms.ts'
 
@@ -33,8 +33,14 @@ export function namesOf(
     keys: (delivery.keys ?? {}) as Readonly<Record<string, string | undefined>>,
     hint: check.hint,
     fault: check.fault,
-    nameOf: (word, path) =>
-      word.startsWith('key.') ? keyOf(check, delivery, word, path) : nameOf(check, kind, vertical, signing, word, path),
+    spread: spreadOf(kind, delivery, vertical),
+    nameOf: (word, path, optional) => {
+      const heard = optional ? { ...check, fault: () => {} } : check
+      if (word.startsWith('key.')) return keyOf(heard, delivery, word, path)
+      if (optional && kind === 'ping' && vertical.fields.some((field) => field.name === word && !field.ping))
+        return null
+      return nameOf(heard, kind, vertical, signing, word, path)
+    },
     isPhone: (name) => 'field' in name && name.part === null && typeOf(name.field) === 'phone',
     seen: (slot, path) => {
       for (const name of slot.names) {
@@ -44,6 +50,14 @@ export function namesOf(
       }
     },
   }
+}
+
+/** What our own shape would send: the fields that are named for it, else all of them, but in a ping none. */
+function spreadOf(kind: 'ping' | 'post', delivery: Draft<DeliveryFile>, vertical: Vertical): readonly string[] {
+  const named = (kind === 'ping' ? delivery.ping_fields : delivery.post_fields)?.flatMap((name) => name ?? [])
+  if (named) return named.filter((name) => vertical.fields.some((field) => field.name === name))
+  if (kind === 'ping') return []
+  return vertical.fields.filter((field) => !TRACKING_FIELDS.has(field.name)).map((field) => field.name)
 }
 
 /** `{key.mine}`: a key of the delivery, which a store and a page keep to themselves, other than what a body says in the clear. */

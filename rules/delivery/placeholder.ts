@@ -35,7 +35,7 @@ export type Stage =
   | { readonly do: 'lookup'; readonly table: Readonly<Record<string, Scalar>> }
   | { readonly do: 'hash'; readonly hash: Hash; readonly key: string | null }
 
-/** The first of its names that there is (or all that there are, joined), through its stages. */
+/** The first of its names that there is (or all that there are, joined), through its stages. `{name?}` asks for no such name. */
 export interface Slot {
   readonly names: readonly Name[]
   readonly join: string | null
@@ -47,10 +47,12 @@ export type Text = readonly (string | Slot)[]
 
 /** What a placeholder may refer to, and who hears of its faults. */
 export interface Reader {
-  /** Null where there is no such name; the reader has said so. */
-  readonly nameOf: (name: string, path: string) => Name | null
+  /** Null where there is no such name; the reader has said so, unless it is optional. */
+  readonly nameOf: (name: string, path: string, optional: boolean) => Name | null
   /** True where the field's normal form begins with the plus of a phone. */
   readonly isPhone: (name: Name) => boolean
+  /** The fields that `...` stands for. */
+  readonly spread: readonly string[]
   readonly tables: Readonly<Record<string, Readonly<Record<string, Scalar>> | undefined>>
   readonly keys: Readonly<Record<string, string | undefined>>
   readonly hint: (word: string, known: () => Iterable<string>) => string
@@ -95,9 +97,10 @@ function readSlot(reader: Reader, path: string, inside: string): Slot | null {
   const names: Name[] = []
   let sound = true
   for (const word of splitOutside(head, ',')) {
-    const name = reader.nameOf(word, path)
+    const optional = word.endsWith('?')
+    const name = reader.nameOf(optional ? word.slice(0, -1) : word, path, optional)
     if (name) names.push(name)
-    else sound = false
+    else if (!optional) sound = false
   }
   let join: string | null = null
   const stages: Stage[] = []

@@ -30,15 +30,15 @@ export interface Test extends Place {
 
 export interface ReplyRules {
   readonly format: ReplyFormat
-  /** Any of them. */
+  /** Any of the tests; the first of the places where there is something. */
   readonly accept: readonly Test[]
   readonly duplicate: readonly Test[]
   readonly capped: readonly Test[]
-  readonly price: Find | null
-  readonly reason: Find | null
-  readonly buyerReference: Find | null
-  readonly redirectUrl: Find | null
-  readonly transferPhone: Find | null
+  readonly price: readonly Find[]
+  readonly reason: readonly Find[]
+  readonly buyerReference: readonly Find[]
+  readonly redirectUrl: readonly Find[]
+  readonly transferPhone: readonly Find[]
 }
 
 type Fault = (path: string, message: string) => void
@@ -58,8 +58,8 @@ export function readReply(file: Draft<ReplyFile>, at: string, fault: Fault): Rep
   }
   const format = file.format ?? 'json'
   const flat = format === 'html' || format === 'text'
-  const find = (key: 'price' | 'reason' | 'buyer_reference' | 'redirect_url' | 'transfer_phone'): Find | null =>
-    file[key] === undefined ? null : readFind(file[key], `${at}.${key}`, flat, tell)
+  const find = (key: 'price' | 'reason' | 'buyer_reference' | 'redirect_url' | 'transfer_phone'): readonly Find[] =>
+    file[key] === undefined ? [] : readFinds(file[key], `${at}.${key}`, flat, tell)
   const tests = (key: 'accept' | 'duplicate' | 'capped'): readonly Test[] =>
     file[key] === undefined ? [] : readTests(file[key], `${at}.${key}`, flat, tell)
   const rules: ReplyRules = {
@@ -133,6 +133,13 @@ function readPattern(value: unknown, at: string, fault: Fault): string | null {
     fault(at, `is no pattern of RE2: ${(error as Error).message}.`)
     return null
   }
+}
+
+function readFinds(value: unknown, at: string, flat: boolean, fault: Fault): readonly Find[] {
+  const list = Array.isArray(value) ? value : [value]
+  if (list.length === 0 || list.length > 20)
+    fault(at, 'takes one to 20 places, the first of which counts that has something.')
+  return list.flatMap((one, place) => readFind(one, Array.isArray(value) ? `${at}[${place}]` : at, flat, fault) ?? [])
 }
 
 /** A bare text is a path, or a pattern where the format has no paths. */

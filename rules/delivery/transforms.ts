@@ -40,11 +40,14 @@ const capitalised = (text: string): string =>
     .toLowerCase()
     .replace(/(^|[^\p{L}\p{M}\d])(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase())
 
+const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+
 const NO = /^(?:false|no|n|0|off)?$/i
 
 const words: Transform = {
   fault: (args) => (args.length === 2 ? null : 'takes the word for true and the one for false, such as boolean:Yes,No'),
-  apply: (value, args) => (NO.test(String(value)) ? args[1]! : args[0]!),
+  /** An empty word leaves the field out. */
+  apply: (value, args) => (NO.test(String(value)) ? args[1]! : args[0]!) || null,
 }
 
 const NUMBER = /^-?\d{1,15}(?:\.\d{1,15})?$/
@@ -134,6 +137,7 @@ export const TRANSFORMS: ReadonlyMap<string, Transform> = new Map<string, Transf
   ['lower', plain((text) => text.toLowerCase())],
   ['title', plain(capitalised)],
   ['string', plain(itself)],
+  ['escape', plain((text) => text.replace(/[&<>]/g, (mark) => ESCAPES[mark]!))],
   ['number', number],
   ['boolean', words],
   ['date', date],
