@@ -393,6 +393,7 @@ function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['s
     trace: JSON.stringify(storedTrace(lead)),
     sighting: lead.test ? null : sightingAt(lead, ports.clock.wall()),
     outcomes: countOutcomes(lead),
+    awaited: lead.mode === 'async' || lead.answer?.status === 'pending',
   }
 }
 

@@ -1,5 +1,6 @@
 /** One engine process, put together: stores, recovery, buyers' wire, intake, doors. */
 import { randomInt } from 'node:crypto'
+import { type Courier, createCourier } from '../buyers/courier.ts'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
@@ -26,6 +27,7 @@ import type { Metrics } from './metrics.ts'
 import { takeOfferedLead, takePing } from './offering.ts'
 import { PostgresOffers } from './offers.ts'
 import { Ownership } from './ownership.ts'
+import { Postbacks, routePostbacks } from './postbacks.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
 import { Releases } from './releases.ts'
@@ -74,6 +76,8 @@ interface Core extends EngineOptions {
   readonly lookout: Lookout
   readonly recovery: Recovery
   readonly warmth: Warmth
+  readonly courier: Courier
+  readonly postbacks: Postbacks
 }
 
 /** Throws `CannotStart` with what to do where the operator can mend it. */
@@ -129,13 +133,35 @@ async function openCore(options: EngineOptions): Promise<Core> {
     warmed: () => releases.repeat((again) => later.add(again)),
     log: note,
   })
-  const parts = { switchboard, ownership, ledger, hot, wire, live, hints, later, releases, lookout, recovery, warmth }
+  const courier = createCourier({ allowedCidrs: snapshot.allowedCidrs })
+  const postbacks = new Postbacks({
+    ...{ db, clock, courier, seal: foundation.sealer, log: note },
+    snapshot: () => core.snapshot,
+  })
+  await routePostbacks(db, snapshot)
+  const parts = {
+    courier,
+    postbacks,
+    switchboard,
+    ownership,
+    ledger,
+    hot,
+    wire,
+    live,
+    hints,
+    later,
+    releases,
+    lookout,
+    recovery,
+    warmth,
+  }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
   hot.onCold(() => warmth.turnedCold())
   warmth.turnedCold()
   await warmth.wait()
   await Promise.all([recovery.start(), lookout.start()])
+  postbacks.start()
   return core
 }
 
@@ -262,7 +288,9 @@ async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
   const warm = await core.warmth.wait()
   core.next = null
   if (!warm) throw new Error('the hot store is cold')
+  await routePostbacks(core.foundation.db, snapshot)
   core.wire.follow(snapshot)
+  core.courier.allow(snapshot.allowedCidrs)
   core.ports.limiter.keep(snapshot.sources)
   core.snapshot = snapshot
 }
@@ -291,7 +319,8 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   const patience = new Promise<void>((waited) => clock.after(ms(env.drainMs), waited))
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
   lookout.stop()
-  await recovery.stop()
+  await Promise.all([recovery.stop(), core.postbacks.stop()])
+  await core.courier.close()
   warmth.close()
   later.close()
   edge.close()

@@ -253,6 +253,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
     trace: '',
     sighting: null,
     outcomes: {},
+    awaited: false,
   } as const
   const row = {
     leadId,

@@ -14,6 +14,7 @@ import {
 import { currencyDigits } from './currency.ts'
 import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
+import { checkPostbacks } from './postback-check.ts'
 import type { Schedule } from './schedule.ts'
 import { PPM_PER_WHOLE, parseMoney, type WallMs } from './units.ts'
 import type { Vertical } from './verticals.ts'
@@ -171,6 +172,7 @@ function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudo
     checkPayout(check, `${path}.payout`, source.payout, currency)
   })
   checkCaps(check, `${path}.caps`, source.caps, currencies)
+  checkPostbacks(check, path, source)
   checkZone(check, `${path}.zone`, source.zone)
   const zones = new Set(source.campaigns?.map((campaign) => check.draft.campaigns?.[campaign ?? '']?.zone))
   zones.delete(undefined)

@@ -1,6 +1,7 @@
 /** The shape of the configuration file: its keys, what each may hold, and the words that say so. */
 import Type, { type Static } from 'typebox'
-import { DeliveryShape } from './delivery-schema.ts'
+import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
+import { POSTBACK_EVENTS } from './postback.ts'
 import { byId, flag, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
@@ -79,6 +80,13 @@ const AdminKey = object({
   role: opt(word('viewer', 'operator', 'admin')),
 })
 
+const PostbackShape = object({
+  url: text('an absolute http or https address', 2_000),
+  method: opt(word('GET', 'POST')),
+  secrets: opt(signingSecrets()),
+  events: opt(list(word(...POSTBACK_EVENTS), `a list of ${POSTBACK_EVENTS.join(', ')}`, 4)),
+})
+
 const SourceShape = object({
   name: opt(text('a name')),
   pseudonym: text('the stable name under which buyers see this source, such as "S-1041"', 63),
@@ -91,6 +99,7 @@ const SourceShape = object({
   floor: opt(money()),
   payout: opt(Payout),
   filter: opt(Type.Unknown()),
+  postbacks: opt(byId(PostbackShape)),
   answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
   caps: opt(Caps),
 })

@@ -79,7 +79,7 @@ function checkFields(check: Check, path: string, names: Draft<string[]> | undefi
   })
 }
 
-function checkUrl(check: Check, path: string, text: string): void {
+export function checkUrl(check: Check, path: string, text: string): void {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     const place = /\$\{/.test(text) ? ' It holds a placeholder that nobody filled in.' : ''

@@ -65,6 +65,16 @@ const MessageShape = object({
   reply: opt(ReplyShape),
 })
 
+/** Several while they rotate. */
+export const signingSecrets = () =>
+  list(
+    secret(
+      'whsec_ and at least 32 base64 digits (echo whsec_$(openssl rand -base64 32))',
+      '^whsec_[A-Za-z0-9+/]{32,128}={0,2}$',
+    ),
+    'a list of at most 4 signing secrets',
+    4,
+  )
 export const DeliveryShape = object({
   preset: opt(text('the name of a preset', 63)),
   with: opt(named(sealed('a text in quotes', 2_000), 'a group of what the preset asks for', 50)),
@@ -74,16 +84,7 @@ export const DeliveryShape = object({
   auth: opt(Auth),
   ping_fields: opt(list(text('a field'), 'a list of field names', 200)),
   post_fields: opt(list(text('a field'), 'a list of field names', 200)),
-  secrets: opt(
-    list(
-      secret(
-        'whsec_ and at least 32 base64 digits (echo whsec_$(openssl rand -base64 32))',
-        '^whsec_[A-Za-z0-9+/]{32,128}={0,2}$',
-      ),
-      'a list of at most 4 signing secrets',
-      4,
-    ),
-  ),
+  secrets: opt(signingSecrets()),
   ping: opt(MessageShape),
   post: opt(MessageShape),
   tables: opt(

@@ -14,6 +14,7 @@ import { currencyDigits } from './currency.ts'
 import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
 import { type DuplicatePolicy, type Market, policiesOf } from './duplicates.ts'
 import { prepareEligibility } from './eligibility.ts'
+import { POSTBACK_EVENTS } from './postback.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
   AdminKey,
@@ -93,6 +94,12 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
     burst: source.burst ?? 2 * ratePerSecond,
     floor: money(source.floor ?? DEFAULTS.floor),
     payout: source.payout ? payoutRule(source.payout) : null,
+    postbacks: mapOf(source.postbacks ?? {}, (_, { url, method, secrets, events }) => ({
+      url,
+      method: method ?? 'GET',
+      secrets: secrets ?? [],
+      events: new Set(events ?? POSTBACK_EVENTS),
+    })),
     filters: made.sourceFilters.get(id) ?? new Map(),
     answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
     caps: capRules('source', id, sourceZone(file, source), source.caps),

@@ -10,6 +10,7 @@ import type { DuplicatePolicy, DuplicateRule } from './duplicates.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
+import type { Postback } from './postback.ts'
 import { expandPresets, type Presets } from './presets.ts'
 import type { Schedule } from './schedule.ts'
 import { checkSchedules } from './schedule-check.ts'
@@ -72,6 +73,8 @@ export interface Source {
   /** Overrides the campaign's payout where present. */
   readonly payout: PayoutRule | null
   readonly answerWithinMs: Ms
+  /** By campaign: how the source hears what became of its leads. */
+  readonly postbacks: ReadonlyMap<string, Postback>
   /** By campaign: which leads the source may send there. */
   readonly filters: ReadonlyMap<string, Condition>
   readonly caps: readonly CapRule[]

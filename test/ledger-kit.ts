@@ -164,6 +164,7 @@ export function final(
     trace: '{"rows":[["durable",5]]}',
     sighting: status?.status === 'unsold' ? null : soldSighting(leadId),
     outcomes: { 'acme|sold|won': 1, 'bolt|lost|lower_bid': 1 },
+    awaited: false,
     ...status,
   }
   return {

@@ -191,7 +191,7 @@ class Play {
   async duplicate(campaignId: string): Promise<string> {
     const { row } = this.#arrival(campaignId)
     const final = { status: 'duplicate', payout: micros(0), copies: 0, reasons: [], redirectUrl: null } as const
-    const end = { ...final, trace: '', sighting: null, outcomes: {} }
+    const end = { ...final, trace: '', sighting: null, outcomes: {}, awaited: false }
     const finalRow: FinalRow = { ...row, term: 1, results: [], final: end }
     await Promise.all([this.#ledger.received(row), this.#ledger.result(finalRow)])
     this.#acknowledge(row.leadId, 'duplicate', null)

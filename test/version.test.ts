@@ -476,6 +476,7 @@ describe('a good configuration', () => {
       floor: 4_000_000,
       payout: null,
       answerWithinMs: 60_000,
+      postbacks: new Map(),
       filters: new Map(),
       caps: [
         {

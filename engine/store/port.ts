@@ -162,6 +162,8 @@ export interface FinalStatus {
   readonly sighting: Sighting | null
   /** Seats' outcomes for the rollups: `contract|kind|reason name` -> count. */
   readonly outcomes: Readonly<Record<string, number>>
+  /** The source was told that the lead is pending, and waits to hear of it. */
+  readonly awaited: boolean
 }
 
 /** A lead as its own source, the waiters and recovery see it. */

@@ -322,6 +322,7 @@ class MachinePlay {
       trace: '',
       sighting: null,
       outcomes: {},
+      awaited: false,
     }
     this.#ledger.result({
       leadId: LEAD_ID,

@@ -99,6 +99,9 @@ const CONCLUDE = `
       perform remember_lead(p_lead);
       perform add_rollups(p_engine, conclusion_rollups(p_lead, l.campaign, l.source, l.status, v_status));
     end if;
+    if v_status <> 'pending' then
+      perform queue_postback(p_lead, case when l.status is null and v_status = 'sold' then 'sold' else 'resolved' end);
+    end if;
     return v_status;
   end $$;
 

@@ -2,7 +2,8 @@
 import { ENDS } from './ends.ts'
 import { OFFERS } from './offers.ts'
 import { PARTITIONS } from './partitions.ts'
+import { POSTBACKS } from './postbacks.ts'
 import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
-export const FUNCTIONS: string = [PARTITIONS, ...WRITES, ...ENDS, OFFERS].join('\n')
+export const FUNCTIONS: string = [PARTITIONS, ...WRITES, ...ENDS, OFFERS, POSTBACKS].join('\n')

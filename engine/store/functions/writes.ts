@@ -246,7 +246,7 @@ const WRITE_FINALS = `
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, term integer, status text, payout bigint, copies integer, reasons text[], "redirectUrl" text,
-        trace json, sighting json, outcomes json)
+        trace json, sighting json, outcomes json, awaited boolean)
     ), ended as (
       update leads l set
         status = g.status, payout = g.payout, copies = g.copies, reasons = g.reasons, redirect_url = g."redirectUrl",
@@ -254,7 +254,8 @@ const WRITE_FINALS = `
       from given g
       where l.id = g."leadId" and l.id between p_low and p_high
         and l.owner = p_engine and l.term = g.term and l.status is null
-      returning l.id, l.campaign, l.source, l.test, l.fingerprints, g.status, g.outcomes, g.sighting
+      returning l.id, l.campaign, l.source, l.test, l.fingerprints, l.payout, l.currency, g.status, g.outcomes, g.sighting,
+        g.awaited
     ), seen as (
       insert into sightings (lead_id, campaign, fingerprints, level, sold, asked, at, until)
       select e.id, e.campaign, e.fingerprints, s.level, s.sold, s.asked, to_timestamp(s.at / 1000.0),
@@ -263,6 +264,12 @@ const WRITE_FINALS = `
         level smallint, sold text[], asked text[], at bigint, "keepMs" bigint)
       where e.sighting is not null and not e.test and cardinality(e.fingerprints) > 0
       on conflict (lead_id) do nothing
+    ), told as (
+      insert into postbacks (lead_id, event, campaign, source, status, payout, currency)
+      select e.id, case e.status when 'sold' then 'sold' else 'resolved' end, e.campaign, e.source, e.status, e.payout,
+        e.currency
+      from ended e join postback_routes r on r.campaign = e.campaign and r.source = e.source
+      where not e.test and (e.status = 'sold' or (e.awaited and e.status <> 'pending'))
     )
     insert into rollups as r (hour, engine, campaign, source, contract, kind, reason, n)
     select date_trunc('hour', now(), 'UTC'), p_engine, campaign, source, contract, kind, reason, sum(n)

@@ -4,6 +4,7 @@ import * as tables from './0001_tables.ts'
 import * as rolling from './0004_rolling.ts'
 import * as sightings from './0006_sightings.ts'
 import * as offers from './0008_offers.ts'
+import * as postbacks from './0009_postbacks.ts'
 import * as configuration from './0012_configuration.ts'
 import * as switches from './0013_switches.ts'
 import * as retention from './0016_retention.ts'
@@ -13,6 +14,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004_rolling': rolling,
   '0006_sightings': sightings,
   '0008_offers': offers,
+  '0009_postbacks': postbacks,
   '0012_configuration': configuration,
   '0013_switches': switches,
   '0016_retention': retention,

@@ -1,0 +1,26 @@
+/** Checks where a source's postbacks go: campaigns it sends to, addresses that are some, macros that there are. */
+import { type Check, checkReference } from './config-check.ts'
+import type { Draft, SourceFile } from './config-schema.ts'
+import { checkUrl } from './delivery-check.ts'
+import { MACROS, macrosIn } from './postback.ts'
+
+export function checkPostbacks(check: Check, path: string, source: Draft<SourceFile>): void {
+  for (const [campaign, postback] of Object.entries(source.postbacks ?? {})) {
+    const here = `${path}.postbacks.${campaign}`
+    checkReference(check, here, 'campaign', campaign, check.draft.campaigns)
+    if (source.campaigns && !source.campaigns.includes(campaign) && check.draft.campaigns?.[campaign]) {
+      check.fault(here, `the source does not send to campaign "${campaign}": add it to its campaigns, or remove this.`)
+    }
+    if (postback?.url !== undefined) checkAddress(check, `${here}.url`, postback.url)
+  }
+}
+
+function checkAddress(check: Check, path: string, url: string): void {
+  const known: readonly string[] = MACROS
+  for (const macro of new Set(macrosIn(url))) {
+    if (known.includes(macro)) continue
+    check.fault(path, `there is no macro "{${macro}}".${check.hint(macro, () => known)}`)
+  }
+  checkUrl(check, path, url)
+  if (/^[^/]*\/\/[^/?]*\{/.test(url)) check.fault(path, 'has a macro in its host: only the path and the query may.')
+}
