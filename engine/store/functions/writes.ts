@@ -16,7 +16,8 @@
  * rebuild takes the same lock for itself, so every row is wholly before or wholly after. Written again after an unknown
  * commit, every row finds itself and is taken.
  *
- * Plans are pinned to index look-ups: partitions are young and their statistics say nothing.
+ * Plans are pinned to index look-ups: partitions are young and their statistics say nothing. Rows that exist are looked up
+ * by the list of their ids, since between the oldest and the youngest lead of a batch lie all that came meanwhile.
  */
 const WRITE_BATCH = `
   create function write_batch(
@@ -144,12 +145,13 @@ const WRITE_RESULTS = `
         ended_at = case when g.state = 'in_doubt' then null else now() end
       from given g
       where i.lead_id = g."leadId" and i.contract = g.contract and i.term = g.term and i.attempt = g.attempt
-        and i.lead_id between p_low and p_high
+        and i.lead_id between p_low and p_high and i.lead_id = any(array(select "leadId" from given))
         and (i.state = 'open' or (i.state = 'in_doubt' and g.state <> 'in_doubt'))
       returning i.*
     ), bought as (
       select d.*, l.campaign, l.source, l.currency
-      from done d join leads l on l.id = d.lead_id and l.id between p_low and p_high
+      from done d join leads l on l.id = d.lead_id
+        and l.id between p_low and p_high and l.id = any(array(select lead_id from done))
       where d.state = 'accepted' and not l.test
     ), sold as (
       insert into sales (lead_id, copy, contract, buyer, campaign, source, price, payout, currency, price_cut,
@@ -252,7 +254,7 @@ const WRITE_FINALS = `
         status = g.status, payout = g.payout, copies = g.copies, reasons = g.reasons, redirect_url = g."redirectUrl",
         trace = g.trace::text, decided_at = now()
       from given g
-      where l.id = g."leadId" and l.id between p_low and p_high
+      where l.id = g."leadId" and l.id between p_low and p_high and l.id = any(array(select "leadId" from given))
         and l.owner = p_engine and l.term = g.term and l.status is null
       returning l.id, l.campaign, l.source, l.test, l.fingerprints, l.payout, l.currency, g.status, g.outcomes, g.sighting,
         g.awaited
@@ -307,7 +309,8 @@ const WRITE_INTENTS = `
       select g."leadId", g.contract, g.term, g.attempt, g.buyer, g.copy, 'open', g.price, g.price, g.payout,
         to_timestamp(g."heldAt" / 1000.0), to_timestamp(g."postBy" / 1000.0), g."postMs", g."inDoubt", g.groups,
         g.epoch, p_engine
-      from given g join leads l on l.id = g."leadId" and l.id between p_low and p_high
+      from given g join leads l on l.id = g."leadId"
+        and l.id between p_low and p_high and l.id = any(array(select "leadId" from given))
       where v_alive and l.owner = p_engine and l.term = g.term and l.status is null
         and (g.epoch = v_epoch or g.groups::text = '[]')
       order by g."leadId", g.copy
