@@ -235,6 +235,8 @@ function adminOf(core: Core): AdminPort {
   return adminData({
     db: foundation.db,
     hot,
+    sealer: foundation.sealer,
+    resolve: (leadId, which, verdict, by) => core.recovery.resolve(leadId, which, verdict, by),
     metrics: () => metrics.text(),
     ready: () => isReady(core),
     version: () => core.snapshot.version,

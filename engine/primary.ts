@@ -6,12 +6,17 @@ import type { AdminPort, StatusPage } from './admin/port.ts'
 import { runPrimary } from './cluster.ts'
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation, layFoundation } from './foundation.ts'
+import { Later } from './later.ts'
 import type { Log } from './log.ts'
 import { type MetricsJson, mergedText } from './metrics.ts'
+import { resolveDoubt } from './resolve.ts'
 import { openRedisStore } from './store/redis.ts'
 
 /** Hands a worker the address of the example's scripted buyers, which the primary started. */
 export const BUYERS_ORIGIN = 'GAVELPOST_BUYERS_ORIGIN'
+
+/** Whose sums the sales are added to that an operator settles here: a primary is no engine. */
+const NO_ENGINE = 0
 
 export interface PrimaryEngine {
   readonly origin: string
@@ -51,9 +56,19 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
     report: () => primary.reload(),
   })
   const statuses = async () => (await primary.ask('status')) as StatusPage[]
+  const later = new Later(clock)
+  const resolving = {
+    db: foundation.db,
+    hot,
+    clock,
+    engine: NO_ENGINE,
+    hotLater: (act: () => Promise<unknown>) => later.add(act),
+  }
   const data = adminData({
     db: foundation.db,
     hot,
+    sealer: foundation.sealer,
+    resolve: (leadId, which, verdict, by) => resolveDoubt(resolving, leadId, which, verdict, by),
     metrics: async () => mergedText((await primary.ask('metrics')) as MetricsJson[]),
     ready: () => true,
     version: () => snapshot.version,
@@ -68,6 +83,7 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
     async stop() {
       watch.close()
       await primary.stop()
+      later.close()
       await hot.close()
       await foundation.stop()
     },

@@ -7,6 +7,7 @@ import { mayCall } from '../engine/admin/operation.ts'
 import { goodConfig, sha256, TOKEN } from './admin-kit/configs.ts'
 import { type Described, describedIn, requestOf, SPOILERS } from './admin-kit/requests.ts'
 import { AdminKit, ROLES } from './admin-kit/server.ts'
+import { intent, received } from './ledger-kit.ts'
 
 let kit: AdminKit
 let operations: readonly Described[]
@@ -206,6 +207,42 @@ describe('a day of an operator', () => {
       items: [{ id: 'bolt' }],
       next: null,
     })
+  })
+})
+
+describe('a doubt', () => {
+  it('is resolved by hand, once, and the audit says by whom', async () => {
+    const { ledger } = await kit.kit.engine()
+    const row = received()
+    const { leadId } = row
+    await ledger.received(row)
+    expect(await ledger.intent(intent(leadId), [])).toBe('INTENDED')
+    const path = `/admin/v1/leads/${leadId}:resolve`
+    const resolve = async (verdict: object, key = 'operator') => {
+      const reply = await kit.ask({ method: 'POST', path, key, body: { contract: 'acme', ...verdict } })
+      return [reply.status, await bodyOf(reply)] as const
+    }
+    expect((await resolve({ verdict: 'sold' }))[0]).toBe(409)
+    await kit.kit.ask(
+      `update intents set state = 'in_doubt', doubt = 'timeout', doubted_at = now() where lead_id = $1`,
+      [leadId],
+    )
+    await kit.kit.ask(`update leads set status = 'pending' where id = $1`, [leadId])
+    expect(await resolve({ verdict: 'sold', price: '18.00' })).toMatchObject([
+      200,
+      { code: 'RESOLVED', state: 'accepted', status: 'sold' },
+    ])
+    expect(await resolve({ verdict: 'no_sale' })).toMatchObject([200, { code: 'SETTLED', state: 'accepted' }])
+    const page = await kit.get(`/admin/v1/leads/${leadId}`)
+    expect(page).toMatchObject({ status: 'sold', sales: [{ contract: 'acme', price: '18.00', price_cut: true }] })
+    const rows = await kit.kit.ask('select by, verdict, applied from resolutions where lead_id = $1 order by id', [
+      leadId,
+    ])
+    expect(rows).toEqual([
+      { by: 'operator operator', verdict: 'accepted', applied: true },
+      { by: 'operator operator', verdict: 'rejected', applied: false },
+    ])
+    expect((await resolve({ contract: 'nobody', verdict: 'sold' }))[0]).toBe(404)
   })
 })
 

@@ -92,6 +92,40 @@ test.each([
   expect(JSON.parse(said!)).toMatchObject({ type: 'about:blank', status })
 })
 
+test('the operator finds the lead, sees why each buyer lost, and replays it', async () => {
+  const key = `-H 'Authorization: Bearer demo-admin'`
+  const n = Math.floor(Math.random() * 10_000_000)
+  const { phone } = exampleLead(n) as { phone: string }
+  const body = { ...exampleLead(n), email: `find.${n}@example.com`, lead_ref: `F-${n}` }
+  const [said] = (await post(JSON.stringify(body), `${JSON_TYPE} -H 'Authorization: Bearer demo'`)).split('\n')
+  const { lead_id } = JSON.parse(said!)
+  const search = async (query: object) =>
+    JSON.parse(
+      await shell(`curl -s -f ${key} ${JSON_TYPE} -d '${JSON.stringify(query)}' ${admin}/admin/v1/leads:search`),
+    ).items
+  const [area, exchange, line] = phone.split('-')
+  for (const query of [
+    { phone: `(${area}) ${exchange} ${line}` },
+    { email: `Find.${n}@Example.com` },
+    { lead_ref: `F-${n}` },
+    { lead_id },
+  ]) {
+    expect(await search(query), JSON.stringify(query)).toMatchObject([{ lead_id, status: 'sold', lead_ref: `F-${n}` }])
+  }
+  expect(await search({ lead_ref: `F-${n}`, status: 'unsold' })).toEqual([])
+  expect(await search({ phone: '512-555-0000' })).toEqual([])
+  const [{ buyers }] = await search({ lead_id })
+  expect((await search({ buyer: buyers[0] }))[0]).toMatchObject({ lead_id })
+  const { seats } = JSON.parse(await shell(`curl -s ${key} ${admin}/admin/v1/leads/${lead_id}/explain`))
+  expect(seats).toHaveLength(6)
+  expect(seats.find(({ contract }: { contract: string }) => contract === 'helio-southwest')).toMatchObject({
+    reason: 'filter_state',
+    to_win: 'state one of CA, NV',
+  })
+  const replayed = JSON.parse(await shell(`curl -s -X POST ${key} ${admin}/admin/v1/leads/${lead_id}:replay`))
+  expect(replayed).toMatchObject({ same: true, differs: null })
+})
+
 test('a change that is published decides the next lead', async () => {
   const key = `-H 'Authorization: Bearer demo-admin'`
   const path = `${admin}/admin/v1/contracts/brightpath`

@@ -1,15 +1,21 @@
 /** What the admin plane shows, gathered from the ledger and the parts of this engine. */
 import type { Kysely } from 'kysely'
+import { formatMoney, micros } from '../../rules/units.ts'
+import type { Snapshot } from '../../rules/version.ts'
+import type { Sealer } from '../seal.ts'
+import { searchLeads } from '../search.ts'
 import type { HotStore } from '../store/port.ts'
-import { leadFile } from '../store/queries.ts'
+import { type LeadFile, leadFile, newestVersion } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { Versions } from '../versions.ts'
-import { leadPage, traceOf } from './lead-page.ts'
+import { explainPage, leadPage, replayPage, traceOf } from './lead-page.ts'
 import type { AdminPort, StatusPage } from './port.ts'
 
 export interface AdminSources {
   readonly db: Kysely<LedgerTables>
   readonly hot: HotStore
+  readonly sealer: Sealer
+  readonly resolve: AdminPort['resolve']
   readonly metrics: () => Promise<string>
   readonly ready: () => boolean
   readonly version: () => number
@@ -21,16 +27,27 @@ export interface AdminSources {
 const SHOWN_ENGINES = 50
 
 export function adminData(sources: AdminSources): AdminPort {
-  const { db, hot, metrics } = sources
+  const { db, hot, metrics, sealer } = sources
   const versions = new Versions(db)
+  const decidedBy = async <T>(
+    leadId: string,
+    show: (file: LeadFile, version: Snapshot | null) => T,
+  ): Promise<T | null> => {
+    const file = await leadFile(db, leadId)
+    return file && show(file, await versions.get(traceOf(file)?.version ?? file.lead.version))
+  }
   return {
     metrics,
     hotDump: () => hot.dump(),
-    async leadPage(leadId) {
-      const file = await leadFile(db, leadId)
-      if (!file) return null
-      return leadPage(file, await versions.get(traceOf(file)?.version ?? file.lead.version))
+    resolve: sources.resolve,
+    async search(query) {
+      const newest = await versions.get((await newestVersion(db)).number)
+      const found = newest ? await searchLeads(db, sealer, newest, query) : []
+      return found.map((lead) => ({ ...lead, payout: formatMoney(micros(lead.payout)) }))
     },
+    explain: (leadId) => decidedBy(leadId, explainPage),
+    replay: (leadId) => decidedBy(leadId, replayPage),
+    leadPage: (leadId) => decidedBy(leadId, leadPage),
     async status() {
       const engines = await db.selectFrom('engines').selectAll().orderBy('id', 'desc').limit(SHOWN_ENGINES).execute()
       const [version, epoch, ready] = [sources.version(), hot.epoch(), sources.ready()]

@@ -1,13 +1,14 @@
 /** One lead as the operator reads it, out of its file in the ledger. */
 import type { AuctionTerms, Outcome } from '../../rules/auction.ts'
+import { explain } from '../../rules/explain.ts'
 import { outcomes, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, replay, type Trace, type TraceRow, traceLines } from '../../rules/trace.ts'
-import { formatMoney, micros } from '../../rules/units.ts'
+import { formatMoney, micros, wallMs } from '../../rules/units.ts'
 import type { Campaign, Snapshot } from '../../rules/version.ts'
 import type { LeadFile } from '../store/queries.ts'
 import type { IntentState } from '../store/tables.ts'
-import { type LeadPage, type SeatPage, type TraceLine, traceLineOf } from './port.ts'
+import { type LeadPage, type ReplayPage, type SeatPage, type TraceLine, traceLineOf } from './port.ts'
 
 const money = (amount: number): string => formatMoney(micros(amount))
 const moment = (at: Date): string => at.toISOString()
@@ -65,6 +66,38 @@ function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatP
     seats: played.state.decided ? seatPages(terms, outcomes(played.state)) : [],
     trace: traceLines(rows, names).map(traceLineOf),
   }
+}
+
+/** Why each seat ended so; no seats while the lead is under way, or where its version cannot be had. */
+export function explainPage(file: LeadFile, version: Snapshot | null): { readonly seats: readonly object[] } {
+  const trace = traceOf(file)
+  const campaign = version?.campaigns.get(file.lead.campaign)
+  const source = version?.sources.get(file.lead.source)
+  if (!version || !campaign || !source || !trace) return { seats: [] }
+  const terms = auctionTerms(campaign, source)
+  const { state } = replay(terms, trace)
+  if (!state.decided) return { seats: [] }
+  const at = wallMs(file.lead.received_at.getTime())
+  const config = JSON.parse(version.canonical)
+  const seats = explain({ terms, campaign, source, config, trace, outcomes: outcomes(state), at })
+  return {
+    seats: seats.map(({ toWin, bid, ...seat }) => ({ ...seat, bid: bid === null ? null : money(bid), to_win: toWin })),
+  }
+}
+
+/** The stored trace once more through the machine; null where there is none, or its version cannot be had. */
+export function replayPage(file: LeadFile, version: Snapshot | null): ReplayPage | null {
+  const trace = traceOf(file)
+  const campaign = version?.campaigns.get(file.lead.campaign)
+  const source = version?.sources.get(file.lead.source)
+  if (!trace || !campaign || !source) return null
+  const [stored, played] = [trace.rows, replay(auctionTerms(campaign, source), trace).rows].map((rows) =>
+    rows.map((row) => JSON.stringify(row)),
+  ) as [string[], string[]]
+  const length = Math.max(stored.length, played.length)
+  const at = Array.from({ length }, (_, i) => i).find((i) => stored[i] !== played[i])
+  const differs = at === undefined ? null : { at, stored: stored[at] ?? null, played: played[at] ?? null }
+  return { same: differs === null, rows: stored.length, differs }
 }
 
 /** Its engine died, and recovery ended it by its intents: what else happened nobody knows. */

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Publishing } from '../publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { keyOperations } from './keys.ts'
+import { leadOperations } from './leads.ts'
 import { withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
@@ -21,6 +22,7 @@ export interface AdminParts {
 export function operationsOf({ data, publishing, db }: AdminParts): readonly Operation[] {
   return withDocument([
     ...pageOperations(data),
+    ...leadOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
     ...switchOperations(publishing, db),

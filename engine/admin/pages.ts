@@ -33,7 +33,9 @@ const Lead = Type.Object(
 )
 const Status = Type.Object({ ready: Type.Boolean(), version: Type.Integer(), epoch: Type.Integer(), engines: list() })
 
-export function pageOperations(data: AdminPort): readonly Operation[] {
+type Shown = Pick<AdminPort, 'metrics' | 'hotDump' | 'status' | 'leadPage'>
+
+export function pageOperations(data: Shown): readonly Operation[] {
   const get = { method: 'GET', tag: 'engine', role: 'viewer' } as const
   return [
     {
@@ -71,7 +73,7 @@ export function pageOperations(data: AdminPort): readonly Operation[] {
   ]
 }
 
-async function leadPage(data: AdminPort, leadId: string, asText: boolean): Promise<Page> {
+async function leadPage(data: Shown, leadId: string, asText: boolean): Promise<Page> {
   const found = validate(leadId) ? await data.leadPage(leadId) : null
   if (found === null) return problem.noSuchLead()
   return asText ? page(waterfall(found), TEXT) : json(found)

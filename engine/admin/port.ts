@@ -1,10 +1,18 @@
 /** What the admin plane shows, as its readers get it: the assembled engine fills it from the ledger and its own parts. */
+import type { ResolveAnswer, Verdict, Which } from '../resolve.ts'
+import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
 
 /** Rejects where a store that it needs is out of reach. */
 export interface AdminPort {
   /** Null: no lead has this id. */
   leadPage(leadId: string): Promise<LeadPage | null>
+  /** Newest first. */
+  search(query: LeadQuery): Promise<readonly object[]>
+  explain(leadId: string): Promise<{ readonly seats: readonly object[] } | null>
+  replay(leadId: string): Promise<ReplayPage | null>
+  /** Gives a verdict on a post in doubt. */
+  resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
   hotDump(): Promise<HotDump>
   status(): Promise<StatusPage>
   /** Prometheus's text format. */
@@ -38,6 +46,13 @@ export interface LeadPage {
   readonly intents: readonly IntentPage[]
   readonly sales: readonly SalePage[]
   readonly entries: readonly EntryPage[]
+}
+
+/** Whether a stored trace gives the same rows again. */
+export interface ReplayPage {
+  readonly same: boolean
+  readonly rows: number
+  readonly differs: { readonly at: number; readonly stored: string | null; readonly played: string | null } | null
 }
 
 export interface SeatPage {

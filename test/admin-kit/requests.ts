@@ -65,7 +65,8 @@ function objectOf(schema: Schema): fc.Arbitrary<unknown> {
     return fc.dictionary(fc.stringMatching(new RegExp(pattern)), takenBy(value), { maxKeys: 3 })
   }
   const properties = Object.entries(schema.properties ?? {}).map(([name, value]) => [name, takenBy(value as Schema)])
-  return fc.record(Object.fromEntries(properties), { requiredKeys: schema.required ?? [], noNullPrototype: true })
+  const requiredKeys = (schema.required ?? []).filter((name: string) => name in (schema.properties ?? {}))
+  return fc.record(Object.fromEntries(properties), { requiredKeys, noNullPrototype: true })
 }
 
 /** A request as it goes over the wire. */

@@ -5,6 +5,7 @@ import { operationsOf } from '../../engine/admin/operations.ts'
 import { type Admin, createAdmin } from '../../engine/admin/server.ts'
 import { KeyUses } from '../../engine/key-uses.ts'
 import { Publishing } from '../../engine/publishing.ts'
+import { resolveDoubt } from '../../engine/resolve.ts'
 import { MemoryStore } from '../../engine/store/memory.ts'
 import { Vault } from '../../engine/vault.ts'
 import type { Role } from '../../rules/version.ts'
@@ -51,8 +52,11 @@ export class AdminKit {
     const first = { label: 'root', role: 'admin' } as const
     await new Publishing({ ...settings, governs: true }).apply(first, goodConfig(), 0, null)
     const publishing = new Publishing({ ...settings, governs })
+    const hot = new MemoryStore('1')
+    const resolving = { db, hot, clock, engine: 0, hotLater: () => {} }
     const data = adminData({
-      ...{ db, hot: new MemoryStore('1'), ready: () => true, version: () => 1, queues: () => ({}), buyers: () => [] },
+      resolve: (leadId, which, verdict, by) => resolveDoubt(resolving, leadId, which, verdict, by),
+      ...{ db, hot, sealer, ready: () => true, version: () => 1, queues: () => ({}), buyers: () => [] },
       metrics: async () => '# none\n',
     })
     const operations = operationsOf({ data, publishing, db })

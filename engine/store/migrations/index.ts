@@ -7,6 +7,7 @@ import * as offers from './0008_offers.ts'
 import * as postbacks from './0009_postbacks.ts'
 import * as configuration from './0012_configuration.ts'
 import * as switches from './0013_switches.ts'
+import * as search from './0014_search.ts'
 import * as retention from './0016_retention.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -17,5 +18,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009_postbacks': postbacks,
   '0012_configuration': configuration,
   '0013_switches': switches,
+  '0014_search': search,
   '0016_retention': retention,
 }
