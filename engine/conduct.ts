@@ -3,7 +3,7 @@ import type { PostAnswer } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
-import type { PostingAnswer } from '../rules/caps.ts'
+import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
 import type { Sighting } from '../rules/sightings.ts'
@@ -216,7 +216,7 @@ async function hold(ports: ConductPorts, lead: LiveLead, command: Command<'hold'
   if (said.code === 'HELD' && lead.over) settlePlaces(ports, lead.held.get(seat)!, 'release')
   else if (said.code === 'HELD') hear(ports, lead, { on: 'held', at, seat })
   else if (said.code === 'FULL') {
-    const window = said.key.split(':')[2]!
+    const window = fullWindow(said)
     ports.sawFull(contract.id, window)
     ports.metrics.capFull(window)
     hear(ports, lead, { on: 'full', at, seat, window })

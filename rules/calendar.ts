@@ -2,6 +2,7 @@
 import { DateTime, type IANAZone } from 'luxon'
 import type { Place, PlaceGroup } from './caps.ts'
 import { DAY_MS, MINUTE_MS, offsetChange, zoneOf } from './offsets.ts'
+import { pacedAt } from './pace.ts'
 import { type Micros, type WallMs, wallMs } from './units.ts'
 import type { Campaign, CapRule, Contract, Source } from './version.ts'
 
@@ -198,7 +199,8 @@ function placeOf(rule: CapRule, price: Micros, version: number, at: WallMs): Pla
     transient: rule.window === 'concurrency',
     forgetAt: wallMs(span.endsAt === Number.POSITIVE_INFINITY ? 0 : span.endsAt + keptAfter(rule)),
   }
-  return rule.window === 'rolling' ? { ...place, behind: bucketsBehind(rule.minutes ?? 0) } : place
+  if (rule.window === 'rolling') return { ...place, behind: bucketsBehind(rule.minutes ?? 0) }
+  return rule.pace ? { ...place, upTo: pacedAt(rule, span, at) } : place
 }
 
 /** A bucket counts until the window has passed over it; nothing that comes later needs it. */

@@ -1,18 +1,31 @@
 /** Caps as the configuration file has them: checked, and made into rules. */
 import type { Check } from './config-check.ts'
 import type { CapsFile, Draft } from './config-schema.ts'
+import type { Schedule } from './schedule.ts'
 import { parseMoney } from './units.ts'
 import type { CapKind, CapRule, CapScope, CapWindow } from './version.ts'
 
 const COUNT_WINDOWS = ['hour', 'day', 'week', 'month', 'total', 'concurrency'] as const
 const SPEND_WINDOWS = ['hour', 'day', 'week', 'month', 'total'] as const
 
-/** Counts first, then spends, each from the shortest window on, then the rolling ones: the order in which a full one is named. */
-export function capRules(scope: CapScope, owner: string, zone: string, caps: CapsFile | undefined): readonly CapRule[] {
+/**
+ * Counts first, then spends, each from the shortest window on, then the rolling ones: the order in which a full one is
+ * named. `schedules`: the open time over which a paced day is spread.
+ */
+export function capRules(
+  scope: CapScope,
+  owner: string,
+  zone: string,
+  caps: CapsFile | undefined,
+  schedules: readonly Schedule[] = [],
+): readonly CapRule[] {
   const rules: CapRule[] = []
   const dayStart = (caps?.day_starts === undefined ? null : dayStartOf(caps.day_starts)) ?? 0
-  const add = (window: CapWindow, kind: CapKind, limit: number, minutes = 0) =>
-    rules.push({ scope, owner, window, kind, limit, zone, dayStart: window === 'day' ? dayStart : 0, minutes })
+  const pace = caps?.pace === true ? schedules : null
+  const add = (window: CapWindow, kind: CapKind, limit: number, minutes = 0) => {
+    const ofDay = window === 'day' ? { dayStart, pace } : { dayStart: 0, pace: null }
+    rules.push({ scope, owner, window, kind, limit, zone, minutes, ...ofDay })
+  }
   for (const window of COUNT_WINDOWS) {
     const limit = caps?.[window]
     if (limit !== undefined) add(window, 'count', limit)
@@ -55,6 +68,9 @@ export function checkCaps(
       `${path}.day_starts`,
       'says when the day begins, and there is no cap of a day: add one, or remove the key.',
     )
+  }
+  if (caps.pace === true && caps.day === undefined && caps.spend?.day === undefined && !check.broken(path)) {
+    check.fault(`${path}.pace`, 'spreads the cap of a day, and there is none: add one, or remove the key.')
   }
   const known = new Set<number>()
   rolling?.forEach((window, at) => {

@@ -17,7 +17,13 @@ export interface Place {
   readonly forgetAt: WallMs
   /** A rolling window: the key ends in a bucket's number; so many buckets before it, and the next one, count with it. */
   readonly behind?: number
+  /** A paced cap: no place is granted while so much is used. */
+  readonly upTo?: number
 }
+
+/** The word for what was full: the window of its key (`day`, `30m`), or `pace`. */
+export const fullWindow = ({ key, paced }: { readonly key: string; readonly paced: boolean }): string =>
+  paced ? 'pace' : key.split(':')[2]!
 
 /** Where the limit of a rolling window stands, whatever the bucket. */
 const rollingBase = (key: string): string => key.slice(0, key.lastIndexOf(':') + 1)
@@ -32,7 +38,8 @@ export interface PlaceGroup {
 
 export type HoldAnswer =
   | { readonly code: 'HELD' }
-  | { readonly code: 'FULL'; readonly key: string }
+  /** `paced`: there is room, and it is for later. */
+  | { readonly code: 'FULL'; readonly key: string; readonly paced: boolean }
   | { readonly code: 'COLD' }
   | { readonly code: 'GONE' }
 export type PostingAnswer = 'POSTING' | 'GONE' | 'COLD'
@@ -243,12 +250,15 @@ function holdIn(tag: Tag, token: string, places: readonly Place[], now: WallMs):
   const entry = tag.tokens.get(token)
   if (entry) return stillHeld(tag, token, entry, now) || entry.state === 'posting' ? HELD : GONE
   for (const place of places) if (place.forgetAt !== 0 && place.forgetAt <= now) return GONE
-  let full: string | null = null
+  let full: HoldAnswer | null = null
   for (const place of places) {
     const limit = limitInForce(tag, place)
-    if (full === null && usedNow(tag, place) + place.amount > limit) full = place.key
+    const used = usedNow(tag, place)
+    if (full !== null) continue
+    if (used + place.amount > limit) full = { code: 'FULL', key: place.key, paced: false }
+    else if (place.upTo !== undefined && used >= place.upTo) full = { code: 'FULL', key: place.key, paced: true }
   }
-  if (full !== null) return { code: 'FULL', key: full }
+  if (full !== null) return full
   for (const place of places) take(tag, place)
   tag.tokens.set(token, { state: 'held', places })
   tag.due.set(`t${token}`, now + HOLD_LEASE_MS)

@@ -47,6 +47,7 @@ const Rolling = object({
 })
 const Caps = object({
   day_starts: opt(text('the time at which the day of these caps begins, such as "6:00"', 5)),
+  pace: opt(flag()),
   hour: count(),
   day: count(),
   week: count(),

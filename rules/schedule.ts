@@ -58,6 +58,27 @@ export function opensAt(schedules: readonly Schedule[], at: WallMs, before: Wall
   return null
 }
 
+/** When all of them are open within `[from, to)`: `[start, end]` one after the other. */
+export function openTimes(
+  schedules: readonly Schedule[],
+  from: WallMs,
+  to: WallMs,
+): readonly (readonly [WallMs, WallMs])[] {
+  const times: [WallMs, WallMs][] = []
+  for (let moment = from; moment < to; ) {
+    const states = schedules.map((schedule) => scheduleAt(schedule, moment))
+    const until = wallMs(Math.min(to, ...states.map((state) => state.until)))
+    const last = times.at(-1)
+    if (!states.every(({ open }) => open)) moment = until
+    else if (last?.[1] === moment) last[1] = moment = until
+    else {
+      times.push([moment, until])
+      moment = until
+    }
+  }
+  return times
+}
+
 function spansOn(schedule: Schedule, day: number): readonly OpenSpan[] {
   if (!isDateOpen(schedule, day)) return []
   return schedule.hours === null ? ALL_DAY : schedule.hours[(day + FIRST_WEEKDAY) % 7]!

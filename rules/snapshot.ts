@@ -15,6 +15,7 @@ import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
 import { type DuplicatePolicy, type Market, policiesOf } from './duplicates.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
+import type { Schedule } from './schedule.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
 import type {
   AdminKey,
@@ -30,7 +31,7 @@ import type {
 
 /** `made`: what the checks compiled. The file must have passed every one. */
 export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
-  const buyers = mapOf(file.buyers, buildBuyer)
+  const buyers = mapOf(file.buyers, (id, buyer) => buildBuyer(id, buyer, made))
   const contracts = new Map<string, Contract[]>()
   for (const id of idsOf(file.contracts)) {
     const { campaign } = file.contracts[id]!
@@ -106,7 +107,7 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
   }
 }
 
-function buildBuyer(id: string, buyer: BuyerFile): Buyer {
+function buildBuyer(id: string, buyer: BuyerFile, made: Made): Buyer {
   const name = buyer.name ?? id
   return {
     id,
@@ -117,7 +118,7 @@ function buildBuyer(id: string, buyer: BuyerFile): Buyer {
     health: buildHealth(buyer),
     tcpaText: buyer.tcpa_text ?? null,
     duplicates: buyerDuplicates(buyer.duplicates),
-    caps: capRules('buyer', id, buyer.zone, buyer.caps),
+    caps: capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
   }
 }
 
@@ -195,6 +196,7 @@ function buildContract(
   const tier = tierOf(file, contract)
   const price = priceFrom(contract)
   const paths = [`buyers.${buyer.id}`, `contracts.${id}`]
+  const schedules = schedulesAt(made, paths)
   return {
     id,
     seat,
@@ -210,11 +212,11 @@ function buildContract(
     floor: money(contract.floor ?? DEFAULTS.floor),
     filter: made.filters.get(id) ?? null,
     sources: contract.sources ? new Set(contract.sources) : null,
-    schedules: paths.flatMap((path) => made.schedules.get(path) ?? []),
+    schedules,
     pausedUntil: wallMs(Math.max(...paths.map((path) => made.pausedUntil.get(path) ?? 0))),
-    caps: capRules('contract', id, buyer.zone, contract.caps),
+    caps: capRules('contract', id, buyer.zone, contract.caps, schedules),
     sourceCaps: mapOf(contract.source_caps ?? {}, (source, caps) =>
-      capRules('source_contract', `${source}/${id}`, buyer.zone, caps),
+      capRules('source_contract', `${source}/${id}`, buyer.zone, caps, schedules),
     ),
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
@@ -222,6 +224,9 @@ function buildContract(
     delivery: made.deliveries.get(id)!,
   }
 }
+
+const schedulesAt = ({ schedules }: Made, paths: readonly string[]): readonly Schedule[] =>
+  paths.flatMap((path) => schedules.get(path) ?? [])
 
 const payoutRule = (payout: PayoutFile): PayoutRule =>
   payout.fixed !== undefined

@@ -44,6 +44,8 @@ export interface CapRule {
   readonly dayStart?: number
   /** Length of a rolling window. */
   readonly minutes?: number
+  /** A day's cap that is spread over the time in which all of these are open; null: it is not. */
+  readonly pace?: readonly Schedule[] | null
 }
 
 export interface ApiKey {

@@ -34,8 +34,8 @@ export function modelStore(): CapsStore {
  * Steps are `<ms> <call> <token> <places> -> <answer>`; each story begins under epoch 1 with the tags acme, bolt and demo open.
  *
  * A place is `<tag>.<name>`, then in any order: `<9` its limit (default 1), `=5` its amount (1), `@2` its version (1),
- * `!9000` when it may be forgotten (never), `~2` how many buckets of its rolling window count before it. The name `now` is a
- * concurrency place. `counts` lists what is used.
+ * `!9000` when it may be forgotten (never), `~2` how many buckets of its rolling window count before it, `^3`
+ * how much of a paced cap may be used for now. The name `now` is a concurrency place. `counts` lists what is used.
  * `restore` takes the epoch, then `committed` and `posting <token>` with their places. `epoch` sets the process's epoch.
  */
 export interface CapsCase {
@@ -373,6 +373,29 @@ export const CAPS_CASES: readonly CapsCase[] = [
     ],
   },
   {
+    why: 'A paced cap has room, and keeps it for later; a place that returns may be taken at once.',
+    steps: [
+      '0 hold t1 acme.day<5^2 -> HELD',
+      '0 hold t2 acme.day<5^2 -> HELD',
+      '0 hold t3 acme.day<5^2 -> PACED acme.day',
+      '0 release t1 acme.day -> RELEASED',
+      '0 hold t4 acme.day<5^2 -> HELD',
+      '0 hold t5 acme.day<5^3 -> HELD',
+      '0 counts acme.day=3',
+    ],
+  },
+  {
+    why: 'The limit stands above the pace, and of several places the first that refuses is named.',
+    steps: [
+      '0 hold t1 acme.day<1^9 acme.week<9^9 -> HELD',
+      '0 hold t2 acme.day<1^9 acme.week<9^1 -> FULL acme.day',
+      '0 hold t3 acme.week<9^1 acme.day<1^9 -> PACED acme.week',
+      '0 hold t4 acme.spend<10=9^5 -> HELD',
+      '0 hold t5 acme.spend<99=9^9@2 -> PACED acme.spend',
+      '0 hold t6 acme.spend<99=9^10@2 -> HELD',
+    ],
+  },
+  {
     why: 'A restored counter is forgotten like any other.',
     steps: ['restore 2 committed acme.day<9!5000=2', '5000 hold t1 acme.total -> HELD', '5000 counts acme.total=1'],
   },
@@ -420,7 +443,8 @@ async function call(store: CapsStore, [at, name, token, ...places]: readonly str
 
 const shown = (answer: HoldAnswer | PostingAnswer | CommitAnswer): string => {
   if (typeof answer === 'string') return answer
-  return answer.code === 'FULL' ? `FULL ${answer.key.replace(':', '.')}` : answer.code
+  if (answer.code !== 'FULL') return answer.code
+  return `${answer.paced ? 'PACED' : 'FULL'} ${answer.key.replace(':', '.')}`
 }
 
 async function restore(store: CapsStore, words: readonly string[]): Promise<void> {
@@ -445,7 +469,7 @@ function readGroups(words: readonly string[]): PlaceGroup[] {
 }
 
 function readPlace(word: string): PlaceGroup['places'][number] {
-  const key = word.split(/[<=@!~]/, 1)[0]!.replace('.', ':')
+  const key = word.split(/[<=@!~^]/, 1)[0]!.replace('.', ':')
   const number = (sign: string, otherwise: number): number =>
     Number(new RegExp(`\\${sign}(\\d+)`).exec(word)?.[1] ?? otherwise)
   return {
@@ -456,5 +480,6 @@ function readPlace(word: string): PlaceGroup['places'][number] {
     transient: key.endsWith(':now'),
     forgetAt: wallMs(number('!', 0)),
     ...(word.includes('~') ? { behind: number('~', 0) } : {}),
+    ...(word.includes('^') ? { upTo: number('^', 0) } : {}),
   }
 }

@@ -47,6 +47,7 @@ function placeOf(tag: string, kind: number, shape: Shape, limits: readonly numbe
     transient: name === 'now',
     forgetAt: wallMs(name === 'day' ? 100_000_000 : 0),
   }
+  if (name === 'total' && shape.paced) return { ...place, upTo: 1 + Math.floor(limit / 2) }
   if (name !== 'rolling') return place
   return { ...place, key: `${place.key}:${bucket}`, forgetAt: wallMs((bucket + 1) * 50_000_000), behind: BEHIND }
 }
@@ -61,8 +62,9 @@ const SEAT_SHAPE = fc.record({
   version: fc.integer({ min: 1, max: 3 }),
   amount: fc.nat(MAX_SPEND),
   bucket: fc.nat(4),
+  paced: fc.boolean(),
 })
-type Shape = { readonly version: number; readonly amount: number; readonly bucket: number }
+type Shape = { readonly version: number; readonly amount: number; readonly bucket: number; readonly paced: boolean }
 
 /** Each seat holds, then mostly posts, and commits or releases; each call may come again, and any may be late. */
 const PLAN_SHAPE = fc.record({
@@ -153,7 +155,7 @@ async function callOne(
   if (name === 'hold') {
     const answer = await store.hold(token, groups, now)
     books.held(seat, answer.code, answer.code === 'FULL' ? answer.key : null, now)
-    return answer.code === 'FULL' ? `FULL ${answer.key}` : answer.code
+    return answer.code === 'FULL' ? `${answer.paced ? 'PACED' : 'FULL'} ${answer.key}` : answer.code
   }
   const answer = await store[name](token, groups, now)
   books.settled(token, answer, now)

@@ -83,7 +83,7 @@ test('3,000 random histories: model, in-process store and Lua answer alike, noth
     { numRuns: 3_000 },
   )
   expect(calls).toBeGreaterThan(20_000)
-  const every = ['COLD', 'COMMITTED', 'FULL', 'GONE', 'HELD', 'POSTING', 'RELEASED', 'UNKNOWN']
+  const every = ['COLD', 'COMMITTED', 'FULL', 'GONE', 'HELD', 'PACED', 'POSTING', 'RELEASED', 'UNKNOWN']
   expect([...said].sort()).toEqual(every)
 }, 120_000)
 

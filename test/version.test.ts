@@ -100,7 +100,7 @@ function snapshotOf(config: unknown): Snapshot {
 }
 
 /** What a cap has that says nothing else of its windows. */
-const MIDNIGHT = { dayStart: 0, minutes: 0 }
+const MIDNIGHT = { dayStart: 0, minutes: 0, pace: null }
 
 const acme = (c: Loose) => c.contracts.acme
 const bolt = (c: Loose) => c.contracts.bolt

@@ -61,7 +61,7 @@ export class RedisStore implements HotStore {
       const reply = await this.#holdIn(token, groups[i]!, now)
       if (reply === 1) continue
       if (i > 0) await this.release(token, groups.slice(0, i), now)
-      if (typeof reply === 'string') return { code: 'FULL', key: reply }
+      if (typeof reply === 'string') return fullAt(reply)
       return reply === COLD_REPLY ? COLD : GONE
     }
     return HELD
@@ -166,10 +166,11 @@ export class RedisStore implements HotStore {
   #holdIn(token: string, group: PlaceGroup, now: WallMs): Promise<Reply> {
     let places = ''
     let limits = ''
-    for (const { key, amount, transient, version, limit, forgetAt, behind } of group.places) {
+    for (const { key, amount, transient, version, limit, forgetAt, behind, upTo } of group.places) {
       places += ` ${key} ${amount} ${transient ? 1 : 0}`
       limits += ` ${version} ${limit} ${forgetAt}`
       if (behind !== undefined) limits += `r${behind}`
+      if (upTo !== undefined) limits += `p${upTo}`
     }
     const [caps, tokens, due] = this.#keys.of(group.tag)
     return this.#link.trustedScript('hold', [caps, tokens, due, this.#epochText, token, String(now), places, limits])
@@ -273,6 +274,11 @@ export class KeyNames {
     return `${this.#prefix}turns:{t:${tier}}`
   }
 }
+
+const fullAt = (reply: string): HoldAnswer =>
+  reply.startsWith('~')
+    ? { code: 'FULL', key: reply.slice(1), paced: true }
+    : { code: 'FULL', key: reply, paced: false }
 
 function claimAnswer(request: ClaimRequest, reply: Reply): ClaimAnswer {
   if (typeof reply === 'number') return reply === COLD_REPLY ? COLD : FRESH

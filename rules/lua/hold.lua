@@ -3,9 +3,11 @@
 -- KEYS    caps, tokens, due (all of one tag; see places.lua)
 -- ARGV    epoch, token, now, places, limits
 --         places: ` <key> <amount> <transient 0/1>` each; limits: ` <version> <limit> <forget at, 0 never>` each, same
---         order; behind a rolling window's stands `r` and how many buckets before it count with it
+--         order; behind a rolling window's stands `r` and how many buckets before it count with it, behind a paced cap's
+--         `p` and how much may be used for now
 -- Answers 1 HELD (also for a token that is held or posting already), 2 GONE (the token was released, committed or its
---         lease ended; or a window is long over), 3 COLD (not open under this epoch), else the key of the first full place
+--         lease ended; or a window is long over), 3 COLD (not open under this epoch), else the key of the first full
+--         place; with ~ in front where it has room, and that is for later
 --
 -- Keeps: used + amount <= limit of the highest version known, for every place it takes (of a rolling window what is used
 --        in the buckets before it, in it and in the next); a token takes its places once;
@@ -50,13 +52,14 @@ if entry then
   return GONE
 end
 
-local versions, limits, forgets, behind = {}, {}, {}, {}
-for version, limit, forget, rolling in string.gmatch(ARGV[5], ' (%d+) (%d+) (%d+)r?(%d*)') do
+local versions, limits, forgets, behind, up_to = {}, {}, {}, {}, {}
+for version, limit, forget, how, number in string.gmatch(ARGV[5], ' (%d+) (%d+) (%d+)(%a?)(%d*)') do
   if forget ~= '0' and tonumber(forget) <= now then return GONE end
   versions[#versions + 1] = version
   limits[#versions] = limit
   forgets[#versions] = forget
-  if rolling ~= '' then behind[#versions] = tonumber(rolling) end
+  if how == 'r' then behind[#versions] = tonumber(number) end
+  if how == 'p' then up_to[#versions] = tonumber(number) end
 end
 local keys, amounts, fields = {}, {}, {}
 for key, amount in string.gmatch(ARGV[4], ' (%S+) (%d+) %d') do
@@ -78,7 +81,13 @@ for i = 1, #keys do
     if forgets[i] ~= '0' and not behind[i] then redis.call('ZADD', due, forgets[i], 'k' .. keys[i]) end
   end
   local used = behind[i] and rolling_used(caps, keys[i], behind[i]) or tonumber(known[2 * i - 1] or '0')
-  if not full and used + tonumber(amounts[i]) > tonumber(limit) then full = keys[i] end
+  if not full then
+    if used + tonumber(amounts[i]) > tonumber(limit) then
+      full = keys[i]
+    elseif up_to[i] and used >= up_to[i] then
+      full = '~' .. keys[i]
+    end
+  end
 end
 if full then return full end
 

@@ -4,7 +4,7 @@ import type { PostEnd } from '../../buyers/wire.ts'
 import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
 import { capsOf, placesOf } from '../../rules/calendar.ts'
-import { Caps, type PlaceGroup } from '../../rules/caps.ts'
+import { Caps, fullWindow, type PlaceGroup } from '../../rules/caps.ts'
 import { LEVELS } from '../../rules/sightings.ts'
 import { type AuctionState, awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
@@ -239,7 +239,7 @@ class MachinePlay {
         const warmAt = this.#cast.story.store?.cold?.[1]
         if (said.code === 'COLD' && warmAt && !again) this.#whenWarm(warmAt, () => ask(true))
         else if (said.code === 'HELD') this.#hear({ on: 'held', at, seat })
-        else if (said.code === 'FULL') this.#hear({ on: 'full', at, seat, window: said.key.split(':')[2]! })
+        else if (said.code === 'FULL') this.#hear({ on: 'full', at, seat, window: fullWindow(said) })
         else this.#hear({ on: 'cold', at, seat })
       })
     }
