@@ -29,6 +29,8 @@ export interface MockBuyers {
   /** Pings and posts received. */
   readonly counts: { readonly ping: number; readonly post: number }
   openSockets(): number
+  /** Bytes that all connections together were given so far. */
+  bytesWritten(): number
   /** Cuts every connection and stops listening. */
   close(): Promise<void>
 }
@@ -43,6 +45,7 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
   const record = options.record === undefined ? null : fs.openSync(options.record, 'a', 0o600)
   const sockets = new Set<net.Socket>()
   const requests: MockRequest[] = []
+  let writtenBefore = 0
   const serve = (socket: net.Socket, request: MockRequest): void => {
     if (options.keep) requests.push(request)
     const action = buyers.decide(request)
@@ -51,7 +54,10 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
   }
   const server = net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      sockets.delete(socket)
+      writtenBefore += socket.bytesWritten
+    })
     // A peer that hangs up is part of the play.
     socket.on('error', () => socket.destroy())
     socket.on('data', requestReader(socket, serve))
@@ -67,6 +73,7 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
     requests,
     counts: buyers.counts,
     openSockets: () => sockets.size,
+    bytesWritten: () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, writtenBefore),
     close: async () => {
       const closed = new Promise((done) => server.close(done))
       for (const socket of sockets) socket.destroy()
@@ -174,8 +181,17 @@ function perform(socket: net.Socket, action: MockAction): void {
     case 'half':
       halve(socket, action)
       return
+    case 'reset_after_head':
+      socket.write(headOf(plainText(action)), () => socket.resetAndDestroy())
+      return
     case 'drip':
-      drip(socket, response(action.status ?? 200, action.body ?? '', action.headers), action.everyMs ?? 200)
+      drip(socket, plainText(action), headOf(plainText(action)).length, action.everyMs ?? 200)
+      return
+    case 'drip_head':
+      drip(socket, plainText(action), 0, action.everyMs ?? 200)
+      return
+    case 'flood':
+      flood(socket, action)
       return
     default:
       action.how satisfies never
@@ -193,20 +209,40 @@ function response(status: number, body: string, headers?: Readonly<Record<string
   return `HTTP/1.1 ${status} X\r\n${lines.join('')}${bodyless ? '' : `content-length: ${length}\r\n`}\r\n${body}`
 }
 
+const plainText = (action: MockAction): string => response(action.status ?? 200, action.body ?? '', action.headers)
+
+const headOf = (text: string): string => text.slice(0, text.indexOf(HEAD_END) + HEAD_END.length)
+
 function halve(socket: net.Socket, action: MockAction): void {
-  const whole = response(action.status ?? 200, action.body ?? '', action.headers)
-  const head = whole.indexOf(HEAD_END) + HEAD_END.length
+  const whole = plainText(action)
+  const head = headOf(whole).length
   socket.write(whole.slice(0, head + Math.floor((whole.length - head) / 2)), () => socket.destroy())
 }
 
-function drip(socket: net.Socket, text: string, everyMs: number): void {
-  let sent = text.indexOf(HEAD_END) + HEAD_END.length
-  socket.write(text.slice(0, sent))
+/** Sends so many characters at once, and the rest one by one. */
+function drip(socket: net.Socket, text: string, atOnce: number, everyMs: number): void {
+  let sent = atOnce
+  if (atOnce > 0) socket.write(text.slice(0, atOnce))
   const timer = setInterval(() => {
     socket.write(text.charAt(sent++))
     if (sent >= text.length) clearInterval(timer)
   }, everyMs)
   socket.once('close', () => clearInterval(timer))
+}
+
+/** As fast as the peer takes it, and no faster: what waits here is one piece. */
+function flood(socket: net.Socket, { body = '', flood }: MockAction): void {
+  const piece = Buffer.from(flood?.piece ?? '')
+  let left = flood?.bytes ?? 0
+  const pump = (): void => {
+    while (left > 0 && !socket.destroyed) {
+      left -= piece.length
+      if (!socket.write(piece)) return
+    }
+  }
+  socket.on('drain', pump)
+  socket.write(body)
+  pump()
 }
 
 async function main(): Promise<void> {

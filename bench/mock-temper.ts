@@ -1,4 +1,5 @@
 /** What a scripted buyer does with a request: latency, bids, acceptances and faults, drawn from seeded dice. */
+import { type Fault, faulty } from './mock-faults.ts'
 
 /** Milliseconds: always the same, or lognormal around a median and never above `max`. */
 export type Latency =
@@ -7,24 +8,6 @@ export type Latency =
 
 /** Decimal amounts: always the same, or even between two, in steps of a cent. */
 export type Amount = { readonly fixed: string } | { readonly from: string; readonly to: string }
-
-/**
- * never: no reply at all; drip: the body byte by byte; half_body: cut in the middle; reset: cut before the reply;
- * reset_at_accept: the buyer takes the lead and its reply never arrives; not_http: bytes of no protocol; garbage: a 200
- * that is not JSON; huge: a reply over every limit; redirect; wrong_type: HTML. Any other status by its number.
- */
-export type Fault =
-  | 'never'
-  | 'drip'
-  | 'half_body'
-  | 'reset'
-  | 'reset_at_accept'
-  | 'not_http'
-  | 'garbage'
-  | 'huge'
-  | 'redirect'
-  | 'wrong_type'
-  | `${number}`
 
 export type Faults = Readonly<Partial<Record<Fault, number>>>
 
@@ -66,11 +49,13 @@ export interface MockRequest {
 }
 
 export interface MockAction {
-  readonly how: 'reply' | 'raw' | 'never' | 'reset' | 'half' | 'drip'
+  readonly how: 'reply' | 'raw' | 'never' | 'reset' | 'reset_after_head' | 'half' | 'drip' | 'drip_head' | 'flood'
   readonly afterMs: number
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** Of a flood: what is repeated after the body until so many bytes were sent. */
+  readonly flood?: { readonly piece: string; readonly bytes: number }
   /** Between two bytes of a drip. */
   readonly everyMs?: number
   /** For the record: what the buyer decided, whether or not the engine ever hears of it. */
@@ -87,10 +72,8 @@ const NO_LATENCY: Latency = { fixed: 0 }
 const DEFAULT_BID: Amount = { from: '5.00', to: '25.00' }
 /** Idempotency keys remembered per server, the oldest forgotten first. */
 const KEYS_KEPT = 200_000
-const HUGE = `{"accept":true,"padding":"${'x'.repeat(1024 * 1024)}"}`
-const NOT_HTTP = '\u0000\u0001 no protocol at all\r\n\r\n'
 /** Faults of a post with which a buyer says that it did not take the lead: such a reply sells nothing, by anybody's reading. */
-const REFUSALS = /^(?:reset|garbage|redirect|wrong_type|4(?!08|09|25)\d\d)$/
+const REFUSALS = /^(?:reset|garbage|empty|tower|redirect|wrong_type|4(?!08|09|25)\d\d)$/
 const KEY_HEADER = /\r\nidempotency-key: *([^\r\n]+)/i
 
 /** Mulberry32: a small seeded generator of numbers from 0 to 1. */
@@ -259,32 +242,5 @@ function decided(action: MockAction): Pick<MockAction, 'verdict' | 'reference'> 
   return {
     ...(action.verdict ? { verdict: action.verdict } : {}),
     ...(action.reference ? { reference: action.reference } : {}),
-  }
-}
-
-/** What becomes of an untroubled reply under a fault. */
-export function faulty(fault: Fault, plain: MockAction): MockAction {
-  switch (fault) {
-    case 'never':
-      return { ...plain, how: 'never' }
-    case 'drip':
-      return { ...plain, how: 'drip' }
-    case 'half_body':
-      return { ...plain, how: 'half' }
-    case 'reset':
-    case 'reset_at_accept':
-      return { ...plain, how: 'reset' }
-    case 'not_http':
-      return { ...plain, how: 'raw', body: NOT_HTTP }
-    case 'garbage':
-      return { ...plain, body: '{"accept":tru' }
-    case 'huge':
-      return { ...plain, body: HUGE }
-    case 'redirect':
-      return { ...plain, status: 302, headers: { location: 'http://169.254.169.254/' }, body: '' }
-    case 'wrong_type':
-      return { ...plain, headers: { 'content-type': 'text/html' }, body: '<html><body>OK</body></html>' }
-    default:
-      return { ...plain, status: Number(fault), body: '' }
   }
 }

@@ -34,6 +34,9 @@ const NO_HEADERS: WireReply['headers'] = {}
 /** Thrown into undici from `onRequestStart`: it drops the request unwritten and keeps the connection. */
 const REFUSED = new Error('the request may not leave any more')
 const ABORTED = new Error('the exchange took too long')
+/** Informational replies count as no byte of the reply, so they have a limit of their own. */
+const MAX_HINTS = 16
+const HINTS_FLOOD = new Error('informational replies without an end')
 
 /** One request and its reply. undici calls `onRequestStart` in the very turn in which it writes the request to a live socket. */
 export abstract class Exchange implements Dispatcher.DispatchHandler {
@@ -50,6 +53,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   private lane: Lane | null = null
   private line: Line | null = null
   private ticket = 0
+  private hints = 0
   private headers: WireReply['headers'] = NO_HEADERS
   private first: Buffer | null = null
   private rest: Buffer[] | null = null
@@ -96,7 +100,10 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: unknown, status: number, headers: WireReply['headers']): void {
-    if (status < 200) return
+    if (status < 200) {
+      if (++this.hints > MAX_HINTS) this.controller?.abort(HINTS_FLOOD)
+      return
+    }
     this.status = status
     this.headers = headers
   }
