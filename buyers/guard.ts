@@ -2,8 +2,8 @@
 import dns from 'node:dns'
 import type net from 'node:net'
 import type { Socket } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
+import { type AddressRange, isAddress, mayBeBuyers, readRange } from '../rules/addresses.ts'
 
 export type ConnectReason = 'dns' | 'connect' | 'tls' | 'guard'
 export type LookupAll = (
@@ -40,20 +40,9 @@ export interface GuardOptions {
   readonly lookup?: LookupAll
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
-type Range = readonly [Address, number]
-
-/** The only block from which global IPv6 unicast is given out. */
-const GLOBAL_V6: Range = ipaddr.parseCIDR('2000::/3')
-/** Public addresses that clouds answer on with credentials or configuration of the machine. */
-const METADATA: readonly Range[] = [ipaddr.parseCIDR('168.63.129.16/32')]
-
 export function createGuard(options: GuardOptions): Guard {
   let allowed = readCidrs(options.allowedCidrs)
-  const allows = (address: string): boolean => {
-    const parsed = readAddress(address)
-    return parsed !== null && (isPublic(parsed) || isListed(parsed, allowed))
-  }
+  const allows = (address: string): boolean => mayBeBuyers(address, allowed)
   const resolve: LookupAll = options.lookup ?? dns.lookup
   const base = buildConnector({
     allowH2: false,
@@ -70,37 +59,12 @@ export function createGuard(options: GuardOptions): Guard {
   }
 }
 
-function readCidrs(cidrs: readonly string[]): readonly Range[] {
+function readCidrs(cidrs: readonly string[]): readonly AddressRange[] {
   return cidrs.map((cidr) => {
-    if (ipaddr.isValidCIDR(cidr)) return ipaddr.parseCIDR(cidr)
+    const range = readRange(cidr)
+    if (range !== null) return range
     throw new Error(`allowed ranges of buyers: "${cidr}" is not a CIDR range; write it as 10.1.0.0/16`)
   })
-}
-
-/**
- * Reads every form that a resolver would take for a literal: dotted, decimal, hexadecimal, octal, shortened, bracketed,
- * with a zone. Null: it is a name. An IPv4 address mapped into IPv6 stays IPv6 here, and is thereby forbidden.
- */
-function readAddress(host: string): Address | null {
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-  const text = bare.endsWith('.') ? bare.slice(0, -1) : bare
-  return ipaddr.isValid(text) ? ipaddr.parse(text) : null
-}
-
-function isPublic(address: Address): boolean {
-  if (address.range() !== 'unicast') return false
-  if (address.kind() === 'ipv6' && !inRange(address, GLOBAL_V6)) return false
-  return !METADATA.some((range) => inRange(address, range))
-}
-
-/** A mapped address counts as the IPv4 address that it leads to. */
-function isListed(address: Address, allowed: readonly Range[]): boolean {
-  const plain = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
-  return allowed.some((range) => inRange(plain, range))
-}
-
-function inRange(address: Address, range: Range): boolean {
-  return address.kind() === range[0].kind() && address.match(range[0] as ipaddr.IPv4 & ipaddr.IPv6, range[1])
 }
 
 /** One forbidden address among those resolved refuses the name: which of them is used is not ours to choose. */
@@ -134,7 +98,7 @@ function connect(
   connected: buildConnector.Callback,
 ): void {
   const { hostname } = target
-  if (readAddress(hostname) !== null && !allows(hostname)) {
+  if (isAddress(hostname) && !allows(hostname)) {
     connected(forbiddenAddress(hostname, hostname), null)
     return
   }

@@ -1,5 +1,5 @@
 /** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
-import ipaddr from 'ipaddr.js'
+import { readRange } from './addresses.ts'
 import { campaignVertical } from './campaign-fields.ts'
 import { checkCaps } from './cap-rules.ts'
 import {
@@ -103,7 +103,7 @@ export function checkHouse(check: Check): void {
   for (const id of idsOf(draft.sources)) checkSource(check, id, draft.sources![id] ?? {}, pseudonyms)
   checkKeys(check)
   draft.network?.allowed_cidrs?.forEach((cidr, at) => {
-    if (cidr !== undefined && !ipaddr.isValidCIDR(cidr)) {
+    if (cidr !== undefined && readRange(cidr) === null) {
       check.fault(`network.allowed_cidrs[${at}]`, `"${cidr}" is no address range: write it as 10.0.0.0/8 or fd00::/8.`)
     }
   })

@@ -1,4 +1,5 @@
 /** Checks what a contract's delivery means, and reads it into the data that the snapshot has. */
+import { isAddress, mayBeBuyers, readRange } from './addresses.ts'
 import { type Check, checkField } from './config-check.ts'
 import type { Draft } from './config-schema.ts'
 import { checkHeaders, readMessage, UNREAD } from './delivery/message.ts'
@@ -90,7 +91,20 @@ export function checkUrl(check: Check, path: string, text: string): void {
   if (url.username || url.password) {
     check.fault(path, 'holds a user or a password: put them into an Authorization header.')
   }
+  checkAddress(check, path, url.hostname)
   if (url.hash) check.fault(path, `"${url.hash}" would never be sent: remove it.`)
   const loopback = /^(127\.|\[::1\]$|localhost$)/.test(url.hostname)
   if (url.protocol === 'http:' && !loopback) check.warn(path, 'is plain http: leads would travel unencrypted.')
 }
+
+/** What is written as an address is judged now; what a name leads to, at each connection. */
+function checkAddress(check: Check, path: string, host: string): void {
+  if (check.broken('network')) return
+  const listed = check.draft.network?.allowed_cidrs ?? []
+  const allowed = listed.map((cidr) => readRange(cidr ?? '')).filter((range) => range !== null)
+  const address = LOCALHOST.test(host) ? '127.0.0.1' : host
+  if (!isAddress(address) || mayBeBuyers(address, allowed)) return
+  const message = `leads to ${host}, where buyers may not be: if one is there, list its range in network.allowed_cidrs.`
+  check.fault(path, message)
+}
+const LOCALHOST = /(?:^|\.)localhost\.?$/

@@ -69,7 +69,7 @@ beforeAll(async () => {
   clock = new HandClock()
   mock = await startMockBuyers({ script: (request) => script(request), keep: true })
   stores.hot.setEpoch(1)
-  await stores.hot.restore({ epoch: 1, committed: [], tokens: [], sold: [], tags: [] })
+  await stores.hot.restore({ epoch: 1, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags: [] })
 })
 afterAll(() => mock.close())
 // Each trick meets a buyer whose health is not yet in question.
@@ -110,6 +110,7 @@ function snapshotFor(trick: Trick, kind: 'ping' | 'post'): Snapshot {
         honest: contract('honest', 'troubled'),
         hostile: contract('hostile', 'troubled', ...(kind === 'ping' ? [troubled] : [mock.url, troubled])),
       },
+      network: { allowed_cidrs: LOOPBACK },
     },
     1,
   )
@@ -131,7 +132,7 @@ async function open(snapshot: Snapshot, name: 'troubled' | 'calm'): Promise<Live
   const ports = {
     ...{ clock, wire, live, hot: stores.hot, ledger: stores.ledger, metrics: createMetrics() },
     ...{ warm: async () => false, hotLater: () => {}, lateReply: () => {}, givenUp: () => {}, sawFull: () => {} },
-    ...{ mayAct: () => true, conceal: (_: string, text: string) => text, dice: () => 7 },
+    ...{ denied: () => null, mayAct: () => true, conceal: (_: string, text: string) => text, dice: () => 7 },
   }
   const facts = {
     ...{ leadId, term: 1, snapshot, campaign, source, test: false, mode: 'sync' as const, fingerprints: [] },

@@ -599,7 +599,7 @@ function configured(version: number, caps: object): Snapshot {
     source_caps: {
       demo: { day: 800, day_starts: '6:00', rolling: [{ minutes: 1_440, count: 900, spend: '9000.00' }] },
     },
-    delivery: { ping_url: 'http://127.0.0.1/ping', post_url: 'http://127.0.0.1/post' },
+    delivery: { ping_url: 'https://buyer.example/ping', post_url: 'https://buyer.example/post' },
   })
   const compiled = compileVersion(
     {

@@ -44,7 +44,7 @@ const contract = (buyer: string, campaign: string, more: object = {}): object =>
   price_from: 'reply',
   caps: { day: 100, concurrency: 10, spend: { month: '10000.00' } },
   post_ms: 5000,
-  delivery: { ping_url: `http://127.0.0.1/${buyer}/ping`, post_url: `http://127.0.0.1/${buyer}/post` },
+  delivery: { ping_url: `https://${buyer}.example/ping`, post_url: `https://${buyer}.example/post` },
   ...more,
 })
 const campaign = (copies: number): object => ({

@@ -74,7 +74,7 @@ export function configOf(story: Story): object {
 }
 
 function contractFile(story: Story, id: string, contract: StoryContract): object {
-  const url = `http://127.0.0.1/${id}`
+  const url = `https://${id}.example`
   return given({
     buyer: contract.buyer ?? id,
     campaign: CAMPAIGN,

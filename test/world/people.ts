@@ -80,7 +80,7 @@ export function compilePeople(story: PeopleStory): Snapshot {
   const campaigns = story.campaigns ?? { solar: {} }
   const contracts = Object.entries(story.buyers).flatMap(([buyer, terms]) =>
     (terms.campaigns ?? Object.keys(campaigns)).map((campaign) => {
-      const url = `http://127.0.0.1/${buyer}`
+      const url = `https://buyers.example/${buyer}`
       const delivery = { post_url: url, ...(terms.ping === undefined ? {} : { ping_url: url, ping_fields: ['state'] }) }
       const id = Object.keys(campaigns).length > 1 ? `${buyer}-${campaign}` : buyer
       return [id, { buyer, campaign, status: 'active', price: terms.price, delivery }] as const
