@@ -13,6 +13,7 @@ const ROUTES = [
   { name: 'postLead', method: 'post', path: '/v1/campaigns/:campaign/leads' },
   { name: 'ping', method: 'post', path: '/v1/campaigns/:campaign/pings' },
   { name: 'postOffered', method: 'post', path: '/v1/pings/:ping/lead' },
+  { name: 'spec', method: 'get', path: '/v1/campaigns/:campaign/spec' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },
@@ -33,6 +34,10 @@ export interface EdgeRequest {
     readonly authorization: string | null
     readonly apiKey: string | null
     readonly idempotencyKey: string | null
+    /** These are read of a GET alone. */
+    readonly accept: string | null
+    readonly host: string | null
+    readonly forwardedProto: string | null
   }
   /** Empty for a GET. The handler may keep it. */
   readonly body: Buffer
@@ -343,6 +348,7 @@ type Draft = { -readonly [K in keyof EdgeRequest]: EdgeRequest[K] }
 /** All that is needed of the library's request: it is gone when its callback returns. */
 function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, beganAt: Ms): Draft {
   const query = req.getQuery()
+  const ofGet = (name: string): string | null => (route.method === 'get' && req.getHeader(name)) || null
   return {
     route: route.name as RouteName,
     params: [decoded(req.getParameter(0) ?? '')],
@@ -352,6 +358,9 @@ function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, bega
       authorization: req.getHeader('authorization') || null,
       apiKey: req.getHeader('x-api-key') || null,
       idempotencyKey: req.getHeader('idempotency-key') || null,
+      accept: ofGet('accept'),
+      host: ofGet('host'),
+      forwardedProto: ofGet('x-forwarded-proto'),
     },
     body: NO_BYTES,
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),

@@ -31,6 +31,7 @@ import { Postbacks, routePostbacks } from './postbacks.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
 import { Releases } from './releases.ts'
+import { readSpec } from './spec/route.ts'
 import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
 import { openRedisStore } from './store/redis.ts'
@@ -206,6 +207,8 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return takePing(ports, request)
       case 'postOffered':
         return takeOfferedLead(ports, request)
+      case 'spec':
+        return readSpec(core.snapshot, request)
       case 'readLead':
         return readLead(ports, request)
       default:
