@@ -7,7 +7,7 @@ import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
 import type { Sighting } from '../rules/sightings.ts'
-import { awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, seatEnds, step } from '../rules/step.ts'
+import { awaitsPing, awaitsTurn, bidOf, newAuction, outcomes, pingCounts, seatEnds, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { turnsKey } from '../rules/turns.ts'
@@ -173,7 +173,13 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
       tallyPing(ports.metrics, contractOf(lead, seat).buyer.id, said, !counts, ports.clock.mono() - askedAt)
       if (!counts) hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
       else if (said.kind === 'bid')
-        hear(ports, lead, { on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
+        hear(ports, lead, {
+          on: 'bid',
+          at,
+          seat,
+          price: bidOf(lead.state, seat, said.price),
+          buyerReference: said.buyerReference,
+        })
       else hear(ports, lead, { on: 'noBid', at, seat, reason: said.reason })
     })
   }

@@ -33,7 +33,8 @@ export function offerRow(
   payout: Micros,
   afterLead: string | null,
 ): OfferRow {
-  const { campaign, source, snapshot, test, terms, opening, wire } = live
+  const { campaign, source, snapshot, test, opening, wire } = live
+  const { terms } = live.state
   const at = ports.clock.wall()
   const contractOf = (seat: number) => campaign.contracts[opening.eligible[seat]!]!
   const bids = found.bids.map(([seat, price, buyerReference], rank): OfferBid => {
@@ -45,7 +46,7 @@ export function offerRow(
       price,
       buyerReference,
       expiresAt,
-      payout: payoutOf(terms.payout, price, terms.minorDigits),
+      payout: payoutOf(terms.payout, [price], terms.minorDigits),
     }
   })
   const fields = [...wire.lead.values.keys()].filter((name) => isPinged(live, name))
@@ -89,7 +90,8 @@ export async function offerInstead(
   const declined = live.state.seats.flatMap(({ seat, outcome }) =>
     outcome && outcome.reason !== 'below_offer' ? [[seat, outcome.reason] as const] : [],
   )
-  const payout = payoutOf(live.terms.payout, lower[0]!.value, live.terms.minorDigits)
+  const { terms } = live.state
+  const payout = payoutOf(terms.payout, [lower[0]!.value], terms.minorDigits)
   const row = offerRow(ports, live, { bids, declined }, payout, live.leadId)
   return ports.offers.keep(row).then(
     () => row,

@@ -1,4 +1,5 @@
 /** The auction: a pure state machine from what happened to what must be done. */
+import type { Adjustment } from './money.ts'
 import type { Reason } from './reason.ts'
 import type { Micros, Ms } from './units.ts'
 import type { PayoutRule, Tier } from './version.ts'
@@ -14,6 +15,11 @@ export interface SeatTerms {
   readonly price: Micros | null
   readonly pinged: boolean
   readonly floor: Micros
+  readonly minBid: Micros
+  /** The most that it declares to bid; null: it declares nothing. */
+  readonly maxBid: Micros | null
+  /** What its bid counts for; null: what it says. */
+  readonly adjust: Adjustment | null
   readonly postMs: Ms
   readonly timeoutIsNoSale: boolean
 }
@@ -25,6 +31,8 @@ export interface AuctionTerms {
   /** The larger of the campaign's and the source's floor. */
   readonly floor: Micros
   readonly payout: PayoutRule
+  /** The source refuses to be paid less; 0: it takes what comes. */
+  readonly minPayout: Micros
   readonly minMargin: Micros
   readonly allowLoss: boolean
   readonly minorDigits: number
@@ -45,6 +53,27 @@ export interface PayoutPromise {
   readonly marginGives: boolean
 }
 
+/** What a rule says, and which it was: its number in its list, from 1 on. */
+export interface Ruled<T> {
+  readonly rule: number
+  readonly is: T
+}
+
+/** What rules make of one seat; what they say nothing of stays as its terms have it. */
+export interface SeatPrices {
+  readonly seat: number
+  readonly price?: Ruled<Micros>
+  readonly floor?: Ruled<Micros>
+  readonly adjust?: Ruled<Adjustment>
+}
+
+/** What rules say of one lead. `floor`: the larger of the campaign's and the source's. */
+export interface LeadPrices {
+  readonly floor?: Micros
+  readonly payout?: PayoutRule
+  readonly seats?: readonly SeatPrices[]
+}
+
 /** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`, from 0 to 65535; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
@@ -59,6 +88,7 @@ export interface Opening {
   /** Bids that seats made for the source's ping: they are not pinged again. */
   readonly bids?: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
   readonly promise?: PayoutPromise
+  readonly prices?: LeadPrices
 }
 
 /** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */

@@ -8,15 +8,15 @@ import {
   type ConfigFile,
   DEFAULTS,
   type Draft,
-  type PayoutFile,
   type SourceFile,
 } from './config-schema.ts'
 import { currencyDigits } from './currency.ts'
 import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
 import { checkPostbacks } from './postback-check.ts'
+import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
-import { PPM_PER_WHOLE, parseMoney, type WallMs } from './units.ts'
+import type { WallMs } from './units.ts'
 import type { Vertical } from './verticals.ts'
 import { isZone } from './zones.ts'
 
@@ -39,6 +39,10 @@ export interface Made {
   readonly deliveries: Map<string, Delivery>
   /** By source, by campaign. */
   readonly sourceFilters: Map<string, ReadonlyMap<string, Condition>>
+  /** By contract. */
+  readonly contractRules: Map<string, ContractRules>
+  /** By `campaigns.solar` and `sources.mill/solar`. */
+  readonly houseRules: Map<string, HouseRules>
   /** By path: `buyers.acme`, `contracts.acme-solar`. */
   readonly schedules: Map<string, Schedule>
   readonly pausedUntil: Map<string, WallMs>
@@ -51,6 +55,8 @@ export const newMade = (): Made => ({
   campaignFilters: new Map(),
   deliveries: new Map(),
   sourceFilters: new Map(),
+  contractRules: new Map(),
+  houseRules: new Map(),
   schedules: new Map(),
   pausedUntil: new Map(),
 })
@@ -113,12 +119,6 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
   const path = `campaigns.${id}`
   checkZone(check, `${path}.zone`, campaign.zone)
   if (campaign.currency !== undefined) checkCurrency(check, `${path}.currency`, campaign.currency)
-  checkPayout(check, `${path}.payout`, campaign.payout, currencyOf(check.draft, id))
-  const marginOfNothing =
-    campaign.payout?.share === 1 && campaign.allow_loss !== true && (parseMoney(campaign.min_margin ?? '0') ?? 0) > 0
-  if (marginOfNothing) {
-    check.fault(`${path}.min_margin`, 'the source earns the whole price, so no margin can be left: lower payout.share.')
-  }
   checkPlan(check, path, campaign)
   checkCaps(check, `${path}.caps`, campaign.caps, new Set())
 }
@@ -166,10 +166,7 @@ function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudo
   source.campaigns?.forEach((campaign, at) => {
     if (campaign === undefined) return
     checkReference(check, `${path}.campaigns[${at}]`, 'campaign', campaign, check.draft.campaigns)
-    if (!check.draft.campaigns?.[campaign]) return
-    const currency = currencyOf(check.draft, campaign)
-    currencies.add(currency)
-    checkPayout(check, `${path}.payout`, source.payout, currency)
+    if (check.draft.campaigns?.[campaign]) currencies.add(currencyOf(check.draft, campaign))
   })
   checkCaps(check, `${path}.caps`, source.caps, currencies)
   checkPostbacks(check, path, source)
@@ -251,21 +248,6 @@ function checkZone(check: Check, path: string, zone: string | undefined): void {
   if (zone === undefined || isZone(zone)) return
   const hint = check.hint(zone, () => Intl.supportedValuesOf('timeZone')).replace(/ Known here.*/, '')
   check.fault(path, `"${zone}" is no IANA time zone: write it as America/Chicago, or UTC.${hint}`)
-}
-
-function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | undefined, currency: string): void {
-  if (payout?.share !== undefined) {
-    const parts = payout.share * PPM_PER_WHOLE
-    if (Math.abs(parts - Math.round(parts)) > 1e-6) check.fault(`${path}.share`, 'has more than 6 decimals: round it.')
-  }
-  const fixed = payout?.fixed === undefined ? null : parseMoney(payout.fixed)
-  const digits = currencyDigits(currency)
-  if (fixed !== null && digits !== null && fixed % 10 ** (6 - digits) !== 0) {
-    check.fault(
-      `${path}.fixed`,
-      `"${payout!.fixed}" is no whole minor unit of ${currency}: round it to ${digits} decimals.`,
-    )
-  }
 }
 
 /** Faults a field that the vertical does not have; names the canonical one where an alias was written. */

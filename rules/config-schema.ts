@@ -2,6 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
+import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
 import { byId, flag, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
@@ -58,19 +59,6 @@ const Caps = object({
   rolling: opt(list(Rolling, 'a list of rolling windows, such as [{minutes: 30, count: 5}]', 8)),
 })
 
-const Payout = Type.Object(
-  {
-    fixed: opt(money()),
-    share: opt(Type.Number({ minimum: 0, maximum: 1, expects: 'a share from 0 to 1, such as 0.7' })),
-  },
-  {
-    additionalProperties: false,
-    minProperties: 1,
-    maxProperties: 1,
-    expects: 'either {fixed: "6.00"} or {share: 0.7}, one of them',
-  },
-)
-
 const SHA256 = 'the SHA-256 of the key in 64 hex digits (printf %s "$KEY" | sha256sum), never the key itself'
 /** The hash of a secret: never shown, and kept as it is. */
 const sha256 = () => Type.String({ pattern: '^[0-9a-fA-F]{64}$', expects: SHA256, secret: true, hashed: true })
@@ -98,7 +86,10 @@ const SourceShape = object({
   rate_per_second: opt(whole(1, 1_000_000, 'leads a second')),
   burst: opt(whole(1, 10_000_000, 'leads at once')),
   floor: opt(money()),
+  floor_rules: FloorRules,
   payout: opt(Payout),
+  payout_rules: PayoutRules,
+  min_payout: opt(money()),
   filter: opt(Type.Unknown()),
   postbacks: opt(byId(PostbackShape)),
   answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
@@ -110,6 +101,7 @@ const TierShape = object({
   strategy: word('auction', 'waterfall', 'weighted', 'round_robin'),
   copies: opt(whole(1, 20, 'copies')),
   ping_ms: opt(whole(10, TIER_MAX_MS, 'milliseconds')),
+  early_close: opt(flag()),
 })
 
 const FieldShape = object({
@@ -162,7 +154,9 @@ const CampaignShape = object({
   floor: opt(money()),
   min_margin: opt(money()),
   allow_loss: opt(flag()),
+  floor_rules: FloorRules,
   payout: Payout,
+  payout_rules: PayoutRules,
   total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
   duplicates: opt(CampaignDuplicates),
   offers: opt(
@@ -228,10 +222,15 @@ const ContractShape = object({
   priority: opt(whole(1, 1_000_000, 'a priority')),
   weight: opt(whole(1, MAX_WEIGHT, 'a weight')),
   price: opt(money()),
+  price_rules: PriceRules,
   price_from: opt(word('contract', 'reply')),
   pinged: opt(flag()),
   bid_seconds: opt(whole(1, OFFER_MAX_SECONDS, 'seconds')),
   floor: opt(money()),
+  floor_rules: FloorRules,
+  min_bid: opt(money()),
+  max_bid: opt(money()),
+  adjust: AdjustRules,
   filter: opt(Type.Unknown()),
   sources: opt(list(id('a source'), 'a list of source ids')),
   schedule: opt(Schedule),
@@ -266,7 +265,6 @@ export type ContractFile = Static<typeof ContractShape>
 export type ScheduleFile = Static<typeof Schedule>
 export type PauseFile = Static<typeof Pause>
 export type CapsFile = Static<typeof Caps>
-export type PayoutFile = Static<typeof Payout>
 export type CampaignDuplicatesFile = Static<typeof CampaignDuplicates>
 export type BuyerDuplicatesFile = Static<typeof BuyerDuplicates>
 

@@ -1,10 +1,8 @@
-/** Checks what the contracts of a configuration mean: seats in a plan, prices, deadlines, filters. */
+/** Checks what the contracts of a configuration mean: seats in a plan, deadlines, sources, caps. */
 import { checkCaps } from './cap-rules.ts'
 import { type Check, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
 import { checkDelivery } from './delivery-check.ts'
-import { effectiveFloor } from './money.ts'
-import { type Micros, PPM_PER_WHOLE, parseMoney, ppm } from './units.ts'
 
 /** A contract with a ping address is pinged unless it says otherwise. */
 export const isPinged = (contract: Draft<ContractFile>): boolean =>
@@ -58,11 +56,9 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
   }
   const campaign = contract.campaign === undefined ? undefined : draft.campaigns?.[contract.campaign]
   const vertical = check.made.verticals.get(contract.campaign ?? '')
-  checkPrice(check, path, contract)
   if (campaign) {
     checkTier(check, path, contract, campaign)
     checkDeadlines(check, path, contract, campaign)
-    checkFloors(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
   checkContractCaps(check, path, contract)
@@ -119,29 +115,6 @@ function checkPlace(
   }
 }
 
-function checkPrice(check: Check, path: string, contract: Draft<ContractFile>): void {
-  if (check.broken(`${path}.price`) || check.broken(`${path}.price_from`) || check.broken(`${path}.delivery`)) return
-  const pinged = isPinged(contract)
-  if (contract.pinged === true && contract.delivery?.ping_url === undefined) {
-    check.fault(`${path}.delivery.ping_url`, 'is missing: the contract is pinged, so say where.')
-  }
-  if (contract.price_from === 'contract' && contract.price === undefined) {
-    check.fault(`${path}.price`, 'is missing: price_from is contract, so an acceptance needs a price of the contract.')
-  } else if (contract.price_from === 'reply' && contract.price !== undefined) {
-    check.fault(
-      `${path}.price`,
-      'is never used: price_from is reply. Remove one of the two (a floor sets the least bid).',
-    )
-  } else if (!pinged && contract.price === undefined) {
-    check.fault(`${path}.price`, 'is missing: the contract is not pinged, so nothing else says what it pays.')
-  } else if (!pinged && contract.price_from === 'reply') {
-    check.fault(
-      `${path}.price_from`,
-      'is reply, but the contract is not pinged: give it delivery.ping_url, or a price.',
-    )
-  }
-}
-
 /** A ping and a whole post must fit into the lead's time, or the seat could never sell. */
 function checkDeadlines(
   check: Check,
@@ -168,28 +141,6 @@ function checkDeadlines(
     check.warn(`${path}.post_ms`, message)
   }
 }
-
-function checkFloors(check: Check, path: string, contract: Draft<ContractFile>, campaign: Draft<CampaignFile>): void {
-  const from = `campaigns.${contract.campaign}`
-  if (contract.price === undefined || check.broken(path) || check.broken(from) || !campaign.payout) return
-  const { fixed, share } = campaign.payout
-  const floor = effectiveFloor(
-    {
-      floor: moneyOf(campaign.floor ?? DEFAULTS.floor),
-      payout:
-        fixed !== undefined ? { fixed: moneyOf(fixed) } : { share: ppm(Math.round((share ?? 0) * PPM_PER_WHOLE)) },
-      minMargin: moneyOf(campaign.min_margin ?? DEFAULTS.min_margin),
-      allowLoss: campaign.allow_loss ?? false,
-    },
-    moneyOf(contract.floor ?? DEFAULTS.floor),
-  )
-  if (moneyOf(contract.price) < floor) {
-    const message = `"${contract.price}" is under what a sale must bring (floors, payout and margin of campaign "${contract.campaign}"), so the contract never buys.`
-    check.warn(`${path}.price`, message)
-  }
-}
-
-const moneyOf = (text: string): Micros => parseMoney(text)!
 
 function checkSources(check: Check, path: string, contract: Draft<ContractFile>): void {
   contract.sources?.forEach((source, at) => {

@@ -7,6 +7,7 @@ import { HoursIndex } from './eligibility/hours.ts'
 import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
+import { pricesOf } from './prices.ts'
 import { type Reason, reason } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
@@ -52,7 +53,8 @@ export function openingOf(
   const eligible = rowsOf(alive)
   const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
   index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
-  return { eligible, ...sortOut(excluded, seats) }
+  const prices = pricesOf(campaign, source, lead, eligible)
+  return { eligible, ...sortOut(excluded, seats), ...(prices && { prices }) }
 }
 
 /** Builds the campaign's index now, so that no lead has to wait for it: some 100 ms for 10,000 contracts. */

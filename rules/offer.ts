@@ -2,6 +2,7 @@
 import type { Opening, PayoutPromise } from './auction.ts'
 import { canonicalJson } from './canonical.ts'
 import { fieldNamed, type Issue, type Lead } from './lead.ts'
+import { pricesAmong } from './prices.ts'
 import type { Reason } from './reason.ts'
 import type { Micros, WallMs } from './units.ts'
 import type { Campaign, Shortfall } from './version.ts'
@@ -129,8 +130,10 @@ export function openingOfOffer(
       eligible.push(seat)
     }
   }
+  const { prices, ...rest } = opening
   return {
-    ...opening,
+    ...rest,
+    ...(prices && { prices: pricesAmong(prices, opening.eligible, eligible) }),
     eligible,
     excluded: merged(opening.excluded, excluded),
     bids: standing,

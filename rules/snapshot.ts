@@ -1,33 +1,17 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
 import { capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './config-check.ts'
-import {
-  type BuyerFile,
-  type CampaignFile,
-  type ConfigFile,
-  DEFAULTS,
-  type PayoutFile,
-  type SourceFile,
-} from './config-schema.ts'
+import { type BuyerFile, type CampaignFile, type ConfigFile, DEFAULTS, type SourceFile } from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
 import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
 import { type DuplicatePolicy, type Market, policiesOf } from './duplicates.ts'
 import { prepareEligibility } from './eligibility.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
+import { payoutRule } from './price-check.ts'
 import type { Schedule } from './schedule.ts'
-import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from './units.ts'
-import type {
-  AdminKey,
-  ApiKey,
-  Buyer,
-  BuyerHealth,
-  Campaign,
-  Contract,
-  PayoutRule,
-  Snapshot,
-  Source,
-} from './version.ts'
+import { type Micros, ms, parseMoney, wallMs } from './units.ts'
+import type { AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from './version.ts'
 
 /** `made`: what the checks compiled. The file must have passed every one. */
 export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
@@ -101,6 +85,13 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
       secrets: secrets ?? [],
       events: new Set(events ?? POSTBACK_EVENTS),
     })),
+    minPayout: money(source.min_payout ?? DEFAULTS.floor),
+    rules: new Map(
+      source.campaigns.flatMap((campaign) => {
+        const rules = made.houseRules.get(`sources.${id}/${campaign}`)
+        return rules ? [[campaign, rules]] : []
+      }),
+    ),
     filters: made.sourceFilters.get(id) ?? new Map(),
     answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
     caps: capRules('source', id, sourceZone(file, source), source.caps),
@@ -165,6 +156,8 @@ function buildCampaign(
     minMargin: money(campaign.min_margin ?? DEFAULTS.min_margin),
     allowLoss: campaign.allow_loss ?? false,
     payout: payoutRule(campaign.payout),
+    rules: made.houseRules.get(`campaigns.${id}`) ?? null,
+    hasContractRules: contracts.some(({ rules }) => rules !== null),
     totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
     duplicates,
     offers: {
@@ -178,6 +171,7 @@ function buildCampaign(
       strategy: tier.strategy,
       copies: tier.copies ?? 1,
       pingMs: ms(tier.ping_ms ?? DEFAULTS.ping_ms),
+      earlyClose: tier.early_close ?? true,
     })),
     contracts,
     caps: capRules('campaign', id, campaign.zone, campaign.caps),
@@ -210,6 +204,9 @@ function buildContract(
     pinged: isPinged(contract),
     bidLifeMs: contract.bid_seconds === undefined ? null : ms(contract.bid_seconds * 1_000),
     floor: money(contract.floor ?? DEFAULTS.floor),
+    minBid: money(contract.min_bid ?? DEFAULTS.floor),
+    maxBid: contract.max_bid === undefined ? null : money(contract.max_bid),
+    rules: made.contractRules.get(id) ?? null,
     filter: made.filters.get(id) ?? null,
     sources: contract.sources ? new Set(contract.sources) : null,
     schedules,
@@ -227,10 +224,5 @@ function buildContract(
 
 const schedulesAt = ({ schedules }: Made, paths: readonly string[]): readonly Schedule[] =>
   paths.flatMap((path) => schedules.get(path) ?? [])
-
-const payoutRule = (payout: PayoutFile): PayoutRule =>
-  payout.fixed !== undefined
-    ? { fixed: money(payout.fixed) }
-    : { share: ppm(Math.round((payout.share ?? 0) * PPM_PER_WHOLE)) }
 
 const money = (text: string): Micros => parseMoney(text)!

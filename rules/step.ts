@@ -1,8 +1,8 @@
 /**
  * The auction's machine: `step(state, event) -> commands`.
  *
- * A lead's tiers open one after the other. An auction tier is `pinging` until every seat has answered or its deadline
- * has come, then it sells down its ranking. The other tiers sell down a line at once, pinging a seat first where its
+ * A lead's tiers open one after the other. An auction tier is `pinging` until every seat has answered, no bid that is still
+ * awaited could win, or its deadline has come; then it sells down its ranking. The other tiers sell down a line at once, pinging a seat first where its
  * contract says so: a waterfall's is in order of priority, a weighted one is drawn by the dice; a round-robin tier asks
  * whose turn it is, puts them in front of a drawn line, and does without where nobody says in time. Selling takes a seat through `holding` (a place in every cap), `intending` (INTENT and posting) and
  * `posting`, up to `copies` seats at a time. A rejection frees the copy for the next seat; a sale or a doubt uses it up,
@@ -30,10 +30,11 @@ import type {
   SeatTerms,
 } from './auction.ts'
 import type { SeatEnd } from './duplicates.ts'
-import { effectiveFloor, payoutOf } from './money.ts'
+import { adjusted, effectiveFloor, payoutOf, sumOf } from './money.ts'
+import { leadSeats, leadTerms } from './prices.ts'
 import { type Reason, reason } from './reason.ts'
 import { excludedSeats } from './seats.ts'
-import { byBid, byPriority, drawByWeight, type Ranked, whyBehind } from './strategy.ts'
+import { byBid, byPriority, drawByWeight, type Ranked, whyBehind, winnersOf } from './strategy.ts'
 import { type Micros, micros } from './units.ts'
 
 /** A post must leave this soon after its INTENT was asked for: well under the age at which a silent engine is fenced. */
@@ -51,7 +52,9 @@ interface SeatState extends Ranked {
   readonly terms: SeatTerms
   readonly seat: number
   phase: Phase
+  /** What the buyer pays. */
   value: Micros
+  worth: number
   /** Place in the line of its tier, where that is no auction. */
   turn: number
   deadlineAt: number
@@ -64,7 +67,8 @@ interface SeatState extends Ranked {
 }
 
 export interface AuctionState {
-  readonly terms: AuctionTerms
+  /** Once the lead is open: with what rules say of it. */
+  terms: AuctionTerms
   seats: SeatState[]
   excluded: Pick<Opening, 'excluded' | 'crowd'>
   asks: boolean
@@ -75,6 +79,8 @@ export interface AuctionState {
   /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
   queue: SeatState[]
   outstandingPings: number
+  /** Of those, seats that may bid anything. */
+  unlimitedPings: number
   /** True while it is asked whose turn it is in the open tier. */
   asksTurn: boolean
   /** Seats being pinged one by one, held, intended or posted. */
@@ -83,8 +89,8 @@ export interface AuctionState {
   accepted: SeatState[]
   /** Doubts that are not written down yet. */
   doubted: SeatState[]
-  /** Bids of the accepted copies: what the payout is a share of. */
-  promised: Micros
+  /** Bids of the accepted copies: what the payout is made of. */
+  promised: readonly Micros[]
   payout: Micros
   /** Where the consumer is sent: the best accepted copy that names a place. */
   redirectUrl: string | null
@@ -108,12 +114,13 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     tier: -1,
     queue: [],
     outstandingPings: 0,
+    unlimitedPings: 0,
     asksTurn: false,
     underWay: 0,
     copiesUsed: [],
     accepted: [],
     doubted: [],
-    promised: micros(0),
+    promised: [],
     payout: micros(0),
     redirectUrl: null,
     unwritten: [],
@@ -172,6 +179,11 @@ export function awaitsTurn(state: AuctionState, tier: number): boolean {
   return state.asksTurn && state.tier === tier
 }
 
+/** What a seat's acceptance of its ping bids: its contract's own price for this lead, or else what the buyer says. */
+export function bidOf(state: AuctionState, seat: number, said: Micros): Micros {
+  return state.seats[seat]!.terms.price ?? said
+}
+
 /** Every seat's outcome by contract, once the lead is decided; excluded seats are `not_asked`. Asserts that each has one. */
 export function outcomes(state: AuctionState): ReadonlyMap<string, Outcome> {
   const all = new Map<string, Outcome>()
@@ -201,15 +213,18 @@ function open(state: AuctionState, opening: Opening): void {
   state.asks = opening.asks === true
   state.promise = opening.promise ?? null
   const bids = new Map(opening.bids?.map(([seat, price, reference]) => [seat, { price, reference }]))
+  const seats = leadSeats(state.terms, opening.eligible, opening.prices)
+  state.terms = leadTerms(state.terms, opening.prices)
   state.seats = opening.eligible.map((seatNumber, seat) => {
     const bid = bids.get(seat)
-    const own = state.terms.seats[seatNumber]!
-    const terms = bid ? { ...own, price: bid.price, pinged: false } : own
+    const terms = bid ? { ...seats[seat]!, price: bid.price, pinged: false } : seats[seat]!
+    const value = terms.price ?? micros(0)
     return {
       terms,
       seat,
       phase: 'waiting',
-      value: terms.price ?? micros(0),
+      value,
+      worth: worthOf(terms, value),
       turn: 0,
       priority: terms.priority,
       die: opening.dice[seat] ?? 0,
@@ -244,6 +259,7 @@ function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): v
 
 function openAuction(state: AuctionState, members: SeatState[], at: number, out: AuctionCommand[]): void {
   state.queue = []
+  state.unlimitedPings = 0
   const pinged: number[] = []
   const deadlineAt = pingDeadline(
     state,
@@ -256,6 +272,7 @@ function openAuction(state: AuctionState, members: SeatState[], at: number, out:
     else {
       seat.phase = 'pinged'
       seat.deadlineAt = deadlineAt
+      if (seat.terms.maxBid === null) state.unlimitedPings++
       pinged.push(seat.seat)
     }
   }
@@ -294,8 +311,8 @@ function turnTold(state: AuctionState, event: Extract<AuctionEvent, { on: 'turn'
   moveOn(state, event.at, out)
 }
 
-const reachesFloor = (state: AuctionState, seat: SeatState): boolean =>
-  seat.value >= effectiveFloor(state.terms, seat.terms.floor)
+const floorOf = (state: AuctionState, seat: SeatState): Micros => effectiveFloor(state.terms, seat.terms.floor)
+const reachesFloor = (state: AuctionState, seat: SeatState): boolean => seat.value >= floorOf(state, seat)
 
 /**
  * A ping gets the tier's time, or what is left of the lead's when the quickest post is set aside. An offer has no post:
@@ -310,12 +327,21 @@ function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: numb
 
 function enterBid(state: AuctionState, seat: SeatState, price: Micros): void {
   seat.value = price
+  seat.worth = worthOf(seat.terms, price)
   if (!reachesFloor(state, seat)) end(seat, 'lost', 'below_floor')
   else {
     seat.phase = 'bid'
     if (isAuction(state)) state.queue.push(seat)
     else state.queue.unshift(seat)
   }
+}
+
+const worthOf = ({ adjust }: SeatTerms, bid: Micros): number => (adjust === null ? bid : adjusted(adjust, bid))
+
+/** Why a bid is none, whatever else was bid. */
+function beyondLimits({ terms }: SeatState, price: Micros): Reason | null {
+  if (terms.maxBid !== null && price > terms.maxBid) return 'over_max_bid'
+  return price < terms.minBid ? 'under_min_bid' : null
 }
 
 function pingAnswered(
@@ -326,12 +352,22 @@ function pingAnswered(
   const seat = state.seats[event.seat]!
   if (!pingCounts(state, event.seat, event.at)) return
   if (event.on === 'bid') seat.buyerReference = event.buyerReference
-  if (event.on === 'noBid') end(seat, 'lost', event.reason)
-  else enterBid(state, seat, event.price)
+  const none = event.on === 'noBid' ? event.reason : beyondLimits(seat, event.price)
+  if (none !== null) end(seat, 'lost', none)
+  else if (event.on === 'bid') enterBid(state, seat, event.price)
   if (!isAuction(state)) {
     stopSelling(state, seat)
     moveOn(state, event.at, out)
-  } else if (--state.outstandingPings === 0) closePings(state, event.at, out)
+    return
+  }
+  state.outstandingPings--
+  if (seat.terms.maxBid === null) state.unlimitedPings--
+  if (state.outstandingPings === 0) closePings(state, event.at, out)
+  else if (state.unlimitedPings === 0 && isSettled(state, event.at)) {
+    for (const other of state.seats) if (other.phase === 'pinged') end(other, 'lost', 'early_close')
+    state.outstandingPings = 0
+    closePings(state, event.at, out)
+  }
 }
 
 function deadline(state: AuctionState, at: number, out: AuctionCommand[]): void {
@@ -346,6 +382,23 @@ function deadline(state: AuctionState, at: number, out: AuctionCommand[]): void 
   if (!isAuction(state)) return moveOn(state, at, out)
   state.outstandingPings = 0
   closePings(state, at, out)
+}
+
+/** True where the winners would be the same whatever the seats that have not answered bid, up to the most that they declare. */
+function isSettled(state: AuctionState, at: number): boolean {
+  const { copies, earlyClose } = state.terms.tiers[state.tier]!
+  // Whoever would not keep a promise makes room for one that does, however little that is worth.
+  if (!earlyClose || state.promise !== null) return false
+  const inTime = state.queue.filter((seat) => at + seat.terms.postMs <= state.terms.totalMs)
+  const winners = winnersOf(inTime, copies, (seat) => seat.terms.group)
+  const last = winners.at(-1)
+  if (last === undefined || winners.length < copies) return false
+  return state.seats.every((seat) => {
+    if (seat.phase !== 'pinged') return true
+    const most = seat.terms.maxBid!
+    const rival = winners.find((winner) => winner.terms.group === seat.terms.group) ?? last
+    return most < floorOf(state, seat) || byBid(rival, { ...seat, worth: worthOf(seat.terms, most) }) < 0
+  })
 }
 
 function closePings(state: AuctionState, at: number, out: AuctionCommand[]): void {
@@ -440,8 +493,8 @@ const isTaken = (state: AuctionState): boolean =>
 function keepsPromise(state: AuctionState, seat: SeatState): boolean {
   const { promise, terms } = state
   if (promise === null || (seat.phase === 'waiting' && seat.terms.pinged)) return true
-  const total = micros(state.promised + seat.value)
-  return (promise.marginGives ? total : payoutOf(terms.payout, total, terms.minorDigits)) >= promise.payout
+  const bids = [...state.promised, seat.value]
+  return (promise.marginGives ? sumOf(bids) : payoutOf(terms.payout, bids, terms.minorDigits)) >= promise.payout
 }
 
 /** Nobody kept the promise, so those that waited for it cannot buy. */
@@ -457,7 +510,7 @@ function offer(state: AuctionState, out: AuctionCommand[]): void {
   const declined = state.seats.flatMap(({ seat, outcome }) => (outcome ? [[seat, outcome.reason] as const] : []))
   out.push({
     do: 'offer',
-    payout: bids.length === 0 ? micros(0) : payoutFor(state, micros(0), bids[0]!.value),
+    payout: bids.length === 0 ? micros(0) : payoutFor(state, [], bids[0]!.value),
     bids: bids.map((bid) => [bid.seat, bid.value, bid.buyerReference]),
     declined,
   })
@@ -590,14 +643,14 @@ function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCo
   state.unwritten = []
 }
 
-/** What one more copy at this price adds to what the source earns for copies of `sold` in all. */
-function payoutFor(state: AuctionState, sold: Micros, price: Micros): Micros {
-  return micros(earned(state, micros(sold + price)) - earned(state, sold))
+/** What one more copy at this price adds to what the source earns for copies that sold at these. */
+function payoutFor(state: AuctionState, sold: readonly Micros[], price: Micros): Micros {
+  return micros(earned(state, [...sold, price]) - earned(state, sold))
 }
 
-function earned({ terms, promise }: AuctionState, total: Micros): Micros {
-  const payout = payoutOf(terms.payout, total, terms.minorDigits)
-  return promise === null || total <= 0 ? payout : micros(Math.max(payout, promise.payout))
+function earned({ terms, promise }: AuctionState, bids: readonly Micros[]): Micros {
+  const payout = payoutOf(terms.payout, bids, terms.minorDigits)
+  return promise === null || bids.length === 0 ? payout : micros(Math.max(payout, promise.payout))
 }
 
 function postResult(seat: SeatState, end: 'rejected' | 'not_sent', why: Reason): PostResult {
@@ -648,7 +701,7 @@ function accept(
     redirectUrl: event.redirectUrl,
     priceCut: price < seat.value,
   })
-  state.promised = micros(state.promised + seat.value)
+  state.promised = [...state.promised, seat.value]
   state.payout = micros(state.payout + payout)
   seat.redirectUrl = event.redirectUrl
   state.accepted.push(seat)
@@ -703,7 +756,7 @@ function writeDoubts(state: AuctionState): void {
   let sold = state.promised
   for (const seat of state.doubted) {
     const payout = payoutFor(state, sold, seat.value)
-    sold = micros(sold + seat.value)
+    sold = [...sold, seat.value]
     state.unwritten.push({ ...postResult(seat, 'rejected', seat.outcome!.reason), state: 'in_doubt', payout })
   }
   state.doubted = []

@@ -2,26 +2,37 @@
 import type { ReasonName } from './reason.ts'
 
 export interface Ranked {
-  readonly value: number
+  /** What the bid counts for: its effective value. */
+  readonly worth: number
   readonly priority: number
   readonly die: number
   /** Place in contract order: the last word, so that no order depends on arrival. */
   readonly order: number
 }
 
-/** The better bid first: value, then priority (1 is first), then the higher die, then contract order. */
+/** The better bid first: effective value, then priority (1 is first), then the higher die, then contract order. */
 export function byBid(a: Ranked, b: Ranked): number {
-  return b.value - a.value || byPriority(a, b)
+  return b.worth - a.worth || byPriority(a, b)
 }
 
 /** A waterfall's order: priority, then the higher die, then contract order. */
-export function byPriority(a: Omit<Ranked, 'value'>, b: Omit<Ranked, 'value'>): number {
+export function byPriority(a: Omit<Ranked, 'worth'>, b: Omit<Ranked, 'worth'>): number {
   return a.priority - b.priority || b.die - a.die || a.order - b.order
+}
+
+/** Who would have the copies if nobody refused: the best bids, of each group one. */
+export function winnersOf<B extends Ranked>(bids: readonly B[], copies: number, groupOf: (bid: B) => string): B[] {
+  const winners = new Map<string, B>()
+  for (const bid of bids.toSorted(byBid)) {
+    if (winners.size === copies) break
+    if (!winners.has(groupOf(bid))) winners.set(groupOf(bid), bid)
+  }
+  return [...winners.values()]
 }
 
 /** Why `loser` stands behind `winner` in the order of bids. */
 export function whyBehind(loser: Ranked, winner: Ranked): ReasonName {
-  if (loser.value < winner.value) return 'lower_bid'
+  if (loser.worth < winner.worth) return 'lower_bid'
   if (loser.priority > winner.priority) return 'tie_priority'
   return loser.die === winner.die ? 'tie_order' : 'tie_dice'
 }

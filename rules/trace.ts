@@ -1,7 +1,9 @@
 /** A lead's trace: its auction's events and commands as compact rows to store and replay, and as lines for people. */
-import type { AuctionCommand, AuctionEvent, AuctionTerms, Opening, Outcome, PostResult } from './auction.ts'
+import type { AuctionCommand, AuctionEvent, AuctionTerms, LeadPrices, Opening, Outcome, PostResult } from './auction.ts'
+import type { Adjustment } from './money.ts'
 import { newAuction, step } from './step.ts'
-import { formatMoney, type Micros, micros } from './units.ts'
+import { formatMoney, type Micros, micros, PPM_PER_WHOLE } from './units.ts'
+import type { PayoutRule } from './version.ts'
 
 /** One event (`['bid', at, seat, ...]`) or command (`['>hold', seat, ...]`; it happened at the event's time before it). */
 export type TraceRow = readonly (
@@ -154,10 +156,13 @@ export interface TraceNames {
   readonly tier: (tier: number) => string
 }
 
-/** `  40 < bid acme 22.00`: time, direction (`<` heard, `>` done), words. One ping command is a line for each seat. */
-export function traceLines(rows: readonly TraceRow[], names: TraceNames): string[] {
+/**
+ * `  40 < bid acme 22.00`: time, direction (`<` heard, `>` done), words. One ping command is a line for each seat. What
+ * rules said of the lead comes first.
+ */
+export function traceLines(rows: readonly TraceRow[], names: TraceNames, prices?: LeadPrices): string[] {
   let at = 0
-  const lines: string[] = []
+  const lines = priceWords(prices ?? {}, names).map((words) => `   0 < ${words}`)
   for (const row of rows) {
     const head = String(row[0])
     if (!head.startsWith('>')) at = Number(row[1])
@@ -167,6 +172,31 @@ export function traceLines(rows: readonly TraceRow[], names: TraceNames): string
     else lines.push(`${time} ${head.startsWith('>') ? `> ${commandWords(row, names)}` : `< ${eventWords(row, names)}`}`)
   }
   return lines
+}
+
+/** `adjust acme x0.9 (rule 2)`: whose price, floor or bid, what it is, and by which rule of its list. */
+function priceWords({ floor, payout, seats = [] }: LeadPrices, names: TraceNames): string[] {
+  const words: string[] = []
+  if (floor !== undefined) words.push(`floor ${formatMoney(floor)}`)
+  if (payout !== undefined) words.push(`payout ${payoutWords(payout)}`)
+  for (const { seat, price, floor: least, adjust } of seats) {
+    const name = names.seat(seat)
+    if (price) words.push(`price ${name} ${formatMoney(price.is)} (rule ${price.rule})`)
+    if (least) words.push(`floor ${name} ${formatMoney(least.is)} (rule ${least.rule})`)
+    if (adjust) words.push(`adjust ${name} ${adjustWords(adjust.is)} (rule ${adjust.rule})`)
+  }
+  return words
+}
+
+function payoutWords(rule: PayoutRule): string {
+  if ('fixed' in rule) return formatMoney(rule.fixed)
+  const share = `${(rule.share * 100) / PPM_PER_WHOLE}%`
+  return rule.marginFloor === undefined ? share : `${share} less ${formatMoney(rule.marginFloor)} at least`
+}
+
+function adjustWords(adjustment: Adjustment): string {
+  if ('factor' in adjustment) return `x${adjustment.factor / PPM_PER_WHOLE}`
+  return `${adjustment.amount < 0 ? '' : '+'}${formatMoney(adjustment.amount)}`
 }
 
 const money = (cell: TraceRow[number]): string => formatMoney(micros(cell as Micros))

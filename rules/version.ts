@@ -12,6 +12,8 @@ import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
 import type { Postback } from './postback.ts'
 import { expandPresets, type Presets } from './presets.ts'
+import { checkPrices } from './price-check.ts'
+import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
 import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
@@ -23,8 +25,11 @@ import { VERTICALS, type Vertical } from './verticals.ts'
  * (`weighted`), or in turns that come round by weight (`round_robin`).
  */
 export type Strategy = 'auction' | 'waterfall' | 'weighted' | 'round_robin'
-/** What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. */
-export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm }
+/**
+ * What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. With a margin floor the
+ * engine keeps at least so much of each copy's price.
+ */
+export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm; readonly marginFloor?: Micros }
 /** `source_contract`: what one source sells to one contract. */
 export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign' | 'source_contract'
 export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'rolling' | 'concurrency'
@@ -74,6 +79,10 @@ export interface Source {
   readonly floor: Micros
   /** Overrides the campaign's payout where present. */
   readonly payout: PayoutRule | null
+  /** The source refuses to be paid less for a lead; 0: it takes what comes. */
+  readonly minPayout: Micros
+  /** By campaign. */
+  readonly rules: ReadonlyMap<string, HouseRules>
   readonly answerWithinMs: Ms
   /** By campaign: how the source hears what became of its leads. */
   readonly postbacks: ReadonlyMap<string, Postback>
@@ -87,6 +96,8 @@ export interface Tier {
   readonly strategy: Strategy
   readonly copies: number
   readonly pingMs: Ms
+  /** An auction ends as soon as no bid that is still awaited could win. */
+  readonly earlyClose: boolean
 }
 
 /** What happens where a lead comes for an offer and its bids no longer earn the source what it was offered. */
@@ -148,6 +159,10 @@ export interface Contract {
   /** How long its bid stands where a source only pings; null: as long as the offer. */
   readonly bidLifeMs: Ms | null
   readonly floor: Micros
+  /** The least and the most that it declares to bid; a bid beyond them is none. */
+  readonly minBid: Micros
+  readonly maxBid: Micros | null
+  readonly rules: ContractRules | null
   /** The buyer's filter and the contract's own. */
   readonly filter: Condition | null
   /** Source ids it buys from; null: all. */
@@ -180,6 +195,9 @@ export interface Campaign {
   readonly minMargin: Micros
   readonly allowLoss: boolean
   readonly payout: PayoutRule
+  readonly rules: HouseRules | null
+  /** True where a contract has rules. */
+  readonly hasContractRules: boolean
   readonly totalMs: Ms
   readonly duplicates: DuplicatePolicy
   readonly offers: OfferRule
@@ -249,6 +267,7 @@ export function compileVersion(config: unknown, version: number, presets: Preset
   checkHouse(check)
   checkContracts(check)
   checkFilters(check)
+  checkPrices(check)
   checkSchedules(check)
   checkDuplicates(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }

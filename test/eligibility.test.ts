@@ -17,7 +17,7 @@ import { randomSchedule } from './world/calendars.ts'
 import { CONDITIONED, pick, randomCondition, randomFrom, randomLead, SOURCES, whole } from './world/conditions.ts'
 
 const SOLAR = VERTICALS.get('solar')!
-const SOURCE = { id: 'web', filters: new Map() } as unknown as Source
+const SOURCE = { id: 'web', filters: new Map(), rules: new Map() } as unknown as Source
 /** Monday noon in Chicago. */
 const NOW = wallMs(Date.UTC(2026, 2, 2, 18))
 const HOUR_MS = 3_600_000
@@ -48,7 +48,8 @@ function contractOf(terms: Terms, seat: number): Contract {
   } as Contract
 }
 
-const campaignOf = (contracts: readonly Terms[]) => ({ contracts: contracts.map(contractOf) }) as unknown as Campaign
+const campaignOf = (contracts: readonly Terms[]) =>
+  ({ contracts: contracts.map(contractOf), rules: null, hasContractRules: false }) as unknown as Campaign
 
 function leadOf(raw: Record<string, unknown> = {}): Lead {
   const parsed = parseLead(SOLAR, { state: 'TX', zip: '78701', ownership: 'own', ...raw }, EXAMPLE_NOW, 'ping')
@@ -241,7 +242,13 @@ test('the index says of every seat what asking contract by contract says', { tim
       schedules: random() < 0.5 ? [pick(random, schedules), pick(random, schedules)].slice(whole(random, 0, 1)) : [],
       pausedUntil: random() < 0.1 ? wallMs(NOW + whole(random, 0, 20 * HOUR_MS)) : wallMs(0),
     }))
-    const campaign = { id: 'auto', contracts, filter: null } as unknown as Campaign
+    const campaign = {
+      id: 'auto',
+      contracts,
+      filter: null,
+      rules: null,
+      hasContractRules: false,
+    } as unknown as Campaign
     for (let lead = 0; lead < LEADS_EACH; lead++) {
       const source = { ...SOURCE, id: pick(random, SOURCES) }
       const one = randomLead(random)

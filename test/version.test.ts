@@ -475,9 +475,11 @@ describe('a good configuration', () => {
       burst: 200,
       floor: 4_000_000,
       payout: null,
+      minPayout: 0,
       answerWithinMs: 60_000,
       postbacks: new Map(),
       filters: new Map(),
+      rules: new Map(),
       caps: [
         {
           scope: 'source',
@@ -504,8 +506,8 @@ describe('a good configuration', () => {
         keepMs: 90 * DAY_MS,
       },
       tiers: [
-        { name: 'house', strategy: 'waterfall', copies: 1, pingMs: 3_000 },
-        { name: 'open', strategy: 'auction', copies: 2, pingMs: 800 },
+        { name: 'house', strategy: 'waterfall', copies: 1, pingMs: 3_000, earlyClose: true },
+        { name: 'open', strategy: 'auction', copies: 2, pingMs: 800, earlyClose: true },
       ],
     })
     expect(snapshot.buyers.get('acme')).toMatchObject({ name: 'acme', group: 'acme', legalEntity: 'acme' })

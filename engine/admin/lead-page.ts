@@ -64,7 +64,7 @@ function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatP
   }
   return {
     seats: played.state.decided ? seatPages(terms, outcomes(played.state)) : [],
-    trace: traceLines(rows, names).map(traceLineOf),
+    trace: traceLines(rows, names, trace.opening.prices).map(traceLineOf),
   }
 }
 

@@ -67,7 +67,7 @@ function offerUse(told: StoryOffer, campaign: Campaign, opensAt: WallMs): OfferU
     price: parseMoney(price)!,
     buyerReference: reference,
     expiresAt: wallMs(opensAt + 60_000),
-    payout: payoutOf(campaign.payout, parseMoney(price)!, campaign.minorDigits),
+    payout: payoutOf(campaign.payout, [parseMoney(price)!], campaign.minorDigits),
   }))
   const offer: Offer = {
     id: '01940000-0000-7000-8000-0000000000ff',

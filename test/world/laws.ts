@@ -1,10 +1,11 @@
 /** What must hold of every auction, whatever happened in it: each law by its name, with what breaks it in words. */
 import type { AuctionTerms, SeatTerms } from '../../rules/auction.ts'
 import { bucketsBehind, keyPrefix } from '../../rules/calendar.ts'
-import { payoutOf } from '../../rules/money.ts'
+import { effectiveFloor, payoutOf } from '../../rules/money.ts'
+import { leadSeats, leadTerms } from '../../rules/prices.ts'
 import { replay, type TraceRow } from '../../rules/trace.ts'
-import { micros, PPM_PER_WHOLE } from '../../rules/units.ts'
-import { postCourse } from './buyers.ts'
+import { type Micros, micros, PPM_PER_WHOLE } from '../../rules/units.ts'
+import { pingCourse, postCourse } from './buyers.ts'
 import type { Played } from './machine.ts'
 
 /** Null, or what is wrong. */
@@ -12,13 +13,24 @@ export type Law = (played: Played) => string | null
 
 interface Walk {
   readonly played: Played
+  /** With what rules say of the lead; its seats also with the bids that stand from an offer. */
+  readonly terms: AuctionTerms
   readonly seat: (seat: number) => SeatTerms
 }
 
-const walkOf = (played: Played): Walk => ({
-  played,
-  seat: (seat) => played.terms.seats[played.cast.opening.eligible[seat]!]!,
-})
+const WALKS = new WeakMap<Played, Walk>()
+
+function walkOf(played: Played): Walk {
+  const known = WALKS.get(played)
+  if (known) return known
+  const { eligible, prices, bids = [] } = played.cast.opening
+  const seats = [...leadSeats(played.terms, eligible, prices)]
+  for (const [seat, price] of bids)
+    seats[seat] = { ...seats[seat]!, price, pinged: false, minBid: micros(0), maxBid: null }
+  const walk = { played, terms: leadTerms(played.terms, prices), seat: (seat: number) => seats[seat]! }
+  WALKS.set(played, walk)
+  return walk
+}
 
 const isNamed = (row: TraceRow, ...names: string[]): boolean => names.includes(String(row[0]))
 const seatOf = (row: TraceRow): number => Number(row[0]!.toString().startsWith('>') ? row[1] : row[2])
@@ -183,20 +195,22 @@ const capsHold: Law = ({ counters, cast }) => {
   return null
 }
 
-const payoutIsOwed: Law = ({ answers, terms, ledger, ends, rows, cast, decided }) => {
-  const bids = bidsOf({ rows } as Played)
-  let bid = 0
+const payoutIsOwed: Law = (played) => {
+  const { answers, ledger, ends, cast, decided } = played
+  const { terms } = walkOf(played)
+  const bids = bidsOf(played)
+  const bought: Micros[] = []
   let paid = 0
   let owed = 0
   for (const sale of ledger.sales) {
-    bid += bids.get(sale.seat)!
+    bought.push(micros(bids.get(sale.seat)!))
     paid += sale.price
     owed += sale.payout
     if (sale.price > bids.get(sale.seat)!) return `${sale.contract} pays more than it bid`
     if (ends.get(sale.contract)?.price !== sale.price) return `${sale.contract}'s outcome has another price`
   }
   const promised = ledger.sales.length > 0 ? (cast.opening.promise?.payout ?? 0) : 0
-  const right = Math.max(payoutOf(terms.payout, micros(bid), terms.minorDigits), promised)
+  const right = Math.max(payoutOf(terms.payout, bought, terms.minorDigits), promised)
   if (owed !== right) return `sales pay out ${owed}, and should ${right}`
   const sold = answers.find((one) => one.status === 'sold')
   if (sold && (sold.payout !== right || sold.copies !== ledger.sales.length)) return 'the answer tells another payout'
@@ -207,32 +221,42 @@ const payoutIsOwed: Law = ({ answers, terms, ledger, ends, rows, cast, decided }
 }
 
 const floorsHold: Law = (played) => {
-  const { seat } = walkOf(played)
-  const { terms, rows } = played
-  for (const [at, bid] of bidsOf({ rows } as Played)) {
-    if (bid < Math.max(terms.floor, seat(at).floor)) return `${seat(at).contract} was held under a floor`
-    if (!terms.allowLoss && bid - aloneMakes(terms, bid) < terms.minMargin)
-      return `${seat(at).contract} leaves no margin`
+  const { seat, terms } = walkOf(played)
+  for (const [at, bid] of bidsOf(played)) {
+    const { contract, floor } = seat(at)
+    if (bid < Math.max(terms.floor, floor)) return `${contract} was held under a floor`
+    const earned = aloneMakes(terms, bid)
+    if (!terms.allowLoss && bid - earned < terms.minMargin) return `${contract} leaves no margin`
+    if (Math.floor(earned / 10_000) * 10_000 < terms.minPayout) return `${contract} pays the source too little`
   }
   return null
 }
 
 function aloneMakes({ payout }: AuctionTerms, bid: number): number {
-  return 'fixed' in payout ? payout.fixed : Math.floor((bid * payout.share) / PPM_PER_WHOLE)
+  if ('fixed' in payout) return payout.fixed
+  const share = Math.floor((bid * payout.share) / PPM_PER_WHOLE)
+  return Math.max(0, Math.min(share, bid - (payout.marginFloor ?? 0)))
+}
+
+/** What is held is what was bid, or the contract's price for this lead; and it lies within the declared limits. */
+const buyersPayTheirBids: Law = (played) => {
+  const { seat } = walkOf(played)
+  const said = new Map<number, number>()
+  for (const row of played.rows) {
+    if (isNamed(row, 'bid')) said.set(seatOf(row), Number(row[3]))
+    if (!isNamed(row, '>hold')) continue
+    const { contract, price, minBid, maxBid } = seat(seatOf(row))
+    const bid = Number(row[3])
+    if (bid !== (price ?? said.get(seatOf(row)))) return `${contract} is to pay ${bid}, which it did not bid`
+    if (bid < minBid || bid > (maxBid ?? bid)) return `${contract} bid beyond its limits`
+  }
+  return null
 }
 
 /** Who lost by rank stands behind everybody who won in its tier. */
 const theBestBidsWin: Law = (played) => {
-  const { cast, terms, ends, rows } = played
-  const bids = bidsOf({ rows } as Played)
-  for (const [seat, bid] of cast.opening.bids ?? []) bids.set(seat, bid)
-  for (const row of rows) if (isNamed(row, 'bid')) bids.set(seatOf(row), Number(row[3]))
-  const rank = (seat: number) => {
-    const { contract, tier, priority, price } = walkOf(played).seat(seat)
-    const bid = bids.get(seat) ?? Number(price)
-    return { contract, tier, key: [-bid, priority, -(cast.opening.dice[seat] ?? 0), seat] }
-  }
-  const seats = cast.opening.eligible.map((_, seat) => rank(seat))
+  const { cast, terms, ends } = played
+  const seats = cast.opening.eligible.map((_, seat) => rankOf(played, seat, bidsHeard(played)))
   const won = seats.filter((seat) => isTaken(ends.get(seat.contract)?.kind))
   for (const seat of seats) {
     const end = ends.get(seat.contract)
@@ -243,6 +267,86 @@ const theBestBidsWin: Law = (played) => {
     if (beaten) return `${seat.contract} lost to ${beaten.contract}, which stands behind it`
   }
   return null
+}
+
+function bidsHeard(played: Played): Map<number, number> {
+  const bids = bidsOf(played)
+  for (const [seat, bid] of played.cast.opening.bids ?? []) bids.set(seat, bid)
+  for (const row of played.rows) if (isNamed(row, 'bid')) bids.set(seatOf(row), Number(row[3]))
+  return bids
+}
+
+interface Rank {
+  readonly seat: number
+  readonly contract: string
+  readonly group: string
+  readonly tier: number
+  readonly key: readonly number[]
+}
+
+function rankOf(played: Played, seat: number, bids: ReadonlyMap<number, number>): Rank {
+  const { contract, group, tier, priority, price, adjust } = walkOf(played).seat(seat)
+  const bid = bids.get(seat) ?? Number(price)
+  const times = adjust && 'factor' in adjust ? (bid / PPM_PER_WHOLE) * adjust.factor : bid
+  const worth = Math.max(0, Math.floor(times + 1e-6 + (adjust && 'amount' in adjust ? adjust.amount : 0)))
+  return { seat, contract, group, tier, key: [-worth, priority, -(played.cast.opening.dice[seat] ?? 0), seat] }
+}
+
+/** Had everybody been waited for, the same seats would have been first. */
+const earlyCloseIsHarmless: Law = (played) => {
+  const { terms, seat } = walkOf(played)
+  const { cast, ends, rows } = played
+  const closed = cast.opening.eligible.map((_, at) => at).filter((at) => endsAs(ends, seat(at), 'early_close'))
+  for (const tier of new Set(closed.map((at) => seat(at).tier))) {
+    const isOf = (at: number) => seat(at).tier === tier
+    const closedAt = Number(rows.findLast((row) => isNamed(row, 'bid', 'noBid') && isOf(seatOf(row)))?.[1])
+    const ping = rows.find((row) => isNamed(row, '>ping') && row[1] === tier)!
+    const askedAt = Number(
+      rows.slice(0, rows.indexOf(ping)).findLast((row) => !String(row[0]).startsWith('>'))?.[1] ?? 0,
+    )
+    const bids = bidsHeard(played)
+    const known = cast.opening.eligible
+      .map((_, at) => at)
+      .filter((at) => {
+        const { price, pinged, maxBid, minBid } = seat(at)
+        const bid = pinged ? bids.get(at) : Number(price)
+        return (
+          isOf(at) && bid !== undefined && bid <= (maxBid ?? bid) && bid >= minBid && sells(played, at, bid, closedAt)
+        )
+      })
+    const silent = closed.filter(isOf).filter((at) => {
+      const contract = cast.campaign.contracts[cast.opening.eligible[at]!]!
+      const { after, says } = pingCourse(contract, cast.story.contracts[contract.id]!.ping!)
+      if (says.kind !== 'bid' || askedAt + after >= Number(ping[3])) return false
+      bids.set(at, says.price)
+      const { maxBid, minBid } = seat(at)
+      return says.price <= (maxBid ?? says.price) && says.price >= minBid && sells(played, at, says.price, closedAt)
+    })
+    const first = (seats: readonly number[]) =>
+      firstOf(
+        seats.map((at) => rankOf(played, at, bids)),
+        terms.tiers[tier]!.copies,
+      ).join()
+    if (first(known) !== first([...known, ...silent]))
+      return `tier ${tier} closed before ${first([...known, ...silent])} had bid`
+  }
+  return null
+}
+
+const endsAs = (ends: Played['ends'], { contract }: SeatTerms, reason: string): boolean =>
+  ends.get(contract)?.reason === reason
+
+function sells(played: Played, at: number, bid: number, closedAt: number): boolean {
+  const { terms, seat } = walkOf(played)
+  return bid >= effectiveFloor(terms, seat(at).floor) && closedAt + seat(at).postMs <= terms.totalMs
+}
+
+/** Contracts of the best, of each group one. */
+function firstOf(ranks: readonly Rank[], copies: number): string[] {
+  const first: Rank[] = []
+  for (const rank of ranks.toSorted((a, b) => (precedes(a.key, b.key) ? -1 : 1)))
+    if (first.length < copies && !first.some(({ group }) => group === rank.group)) first.push(rank)
+  return first.map(({ contract }) => contract)
 }
 
 function precedes(a: readonly number[], b: readonly number[]): boolean {
@@ -339,7 +443,9 @@ export const LAWS = {
   capsHold,
   payoutIsOwed,
   floorsHold,
+  buyersPayTheirBids,
   theBestBidsWin,
+  earlyCloseIsHarmless,
   theLineIsKept,
   asksAndOffersAreKept,
   lateBidsNeverCount,

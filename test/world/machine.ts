@@ -6,7 +6,16 @@ import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../
 import { capsOf, placesOf } from '../../rules/calendar.ts'
 import { Caps, fullWindow, type PlaceGroup } from '../../rules/caps.ts'
 import { LEVELS } from '../../rules/sightings.ts'
-import { type AuctionState, awaitsPing, awaitsTurn, newAuction, outcomes, pingCounts, step } from '../../rules/step.ts'
+import {
+  type AuctionState,
+  awaitsPing,
+  awaitsTurn,
+  bidOf,
+  newAuction,
+  outcomes,
+  pingCounts,
+  step,
+} from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
 import { type TurnCandidate, Turns, turnsKey } from '../../rules/turns.ts'
@@ -206,7 +215,13 @@ class MachinePlay {
         if (!pingCounts(this.#state, seat, at))
           this.#hear({ on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
         else if (said.kind === 'bid')
-          this.#hear({ on: 'bid', at, seat, price: said.price, buyerReference: said.buyerReference })
+          this.#hear({
+            on: 'bid',
+            at,
+            seat,
+            price: bidOf(this.#state, seat, said.price),
+            buyerReference: said.buyerReference,
+          })
         else this.#hear({ on: 'noBid', at, seat, reason: said.reason })
       })
   }
@@ -360,7 +375,7 @@ class MachinePlay {
       wire: this.#wire,
       counters,
       decided: this.#state.decided,
-      trace: traceLines(this.#rows, this.#cast.names),
+      trace: traceLines(this.#rows, this.#cast.names, this.#cast.opening.prices),
       outcomes: Object.fromEntries(
         [...ends].sort(byName).map(([contract, outcome]) => [contract, outcomeWords(outcome)]),
       ),

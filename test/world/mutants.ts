@@ -271,6 +271,85 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
+    bug: 'rules say nothing of a lead',
+    caughtBy: 'floorsHold',
+    parts: () => ({
+      step: hearing((_, event) => {
+        if (event.on !== 'open') return event
+        const { prices: _prices, ...opening } = event.opening
+        return { ...event, opening }
+      }),
+    }),
+  },
+  {
+    bug: 'a source is paid less than it takes',
+    caughtBy: 'floorsHold',
+    parts: () => ({
+      step: hearing((state, event) => {
+        state.terms = { ...state.terms, minPayout: micros(0) }
+        return event
+      }),
+    }),
+  },
+  {
+    bug: 'the margin floor of a share is forgotten',
+    caughtBy: 'payoutIsOwed',
+    parts: () => ({
+      step: hearing((state, event) => {
+        const { payout } = state.terms
+        if ('share' in payout) state.terms = { ...state.terms, payout: { share: payout.share } }
+        return event
+      }),
+    }),
+  },
+  {
+    bug: 'bids have no limits',
+    caughtBy: 'buyersPayTheirBids',
+    parts: () => ({
+      step: hearing((state, event) => {
+        each(state, (seat) => {
+          seat.terms = { ...seat.terms, minBid: micros(0), maxBid: null }
+        })
+        return event
+      }),
+    }),
+  },
+  {
+    bug: 'a buyer pays what its bid counts for',
+    caughtBy: 'buyersPayTheirBids',
+    parts: () => ({
+      step: obeying((commands, state) =>
+        commands.map((one) => (one.do === 'hold' ? { ...one, price: micros(state.seats[one.seat]!.worth) } : one)),
+      ),
+    }),
+  },
+  {
+    bug: 'a bid counts for what it says, however it is adjusted',
+    caughtBy: 'theBestBidsWin',
+    parts: () => ({
+      step: hearing((state, event) => {
+        each(state, (seat) => {
+          seat.terms = { ...seat.terms, adjust: null }
+        })
+        return event
+      }),
+    }),
+  },
+  {
+    bug: 'a tier closes with the first bid, whatever others may bid',
+    caughtBy: 'earlyCloseIsHarmless',
+    parts: () => ({
+      step: hearing((state, event) => {
+        state.unlimitedPings = 0
+        each(state, (seat) => {
+          if (event.on === 'bid' && seat.seat !== event.seat && seat.phase === 'pinged')
+            seat.terms = { ...seat.terms, maxBid: micros(0) }
+        })
+        return event
+      }),
+    }),
+  },
+  {
     bug: 'late bids count',
     caughtBy: 'lateBidsNeverCount',
     parts: () => ({
@@ -330,7 +409,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: 'payoutIsOwed',
     parts: () => ({
       step: hearing((state, event) => {
-        if (event.on === 'unknown') state.promised = micros(state.promised + state.seats[event.seat]!.value)
+        if (event.on === 'unknown') state.promised = [...state.promised, state.seats[event.seat]!.value]
         return event
       }),
     }),

@@ -7,6 +7,8 @@ import type {
   StoryCaps,
   StoryContract,
   StoryOffer,
+  StoryPayout,
+  StoryRule,
   StoryStore,
   WireFault,
 } from './story.ts'
@@ -53,6 +55,29 @@ const fewCaps = fc.oneof({ weight: 5, arbitrary: fc.constant({}) }, { weight: 1,
 const mostly = <T>(usual: T, rare: T): fc.Arbitrary<T> =>
   fc.integer({ min: 1, max: 12 }).map((n) => (n === 12 ? rare : usual))
 
+/** Rules of which some hold for the one lead of these worlds, and some do not. */
+const rulesOf = <T>(gives: fc.Arbitrary<T>): fc.Arbitrary<StoryRule<T>[] | undefined> => {
+  const when = fc.constantFrom(undefined, { state: 'TX' }, { state: 'CA' }, { ownership: 'own', source: 'teller' })
+  const rule = fc.tuple(when, gives).map(([held, one]) => ({ ...one, ...(held && { when: held }) }))
+  return fc.oneof(
+    { weight: 14, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.array(rule, { minLength: 1, maxLength: 3 }) },
+  )
+}
+const payout = fc.constantFrom<StoryPayout>(
+  { share: 0.7 },
+  { share: 0.333333 },
+  { share: 0.7, margin_floor: '3.00' },
+  { fixed: '6.00' },
+  { fixed: '4.50' },
+)
+const adjustment = fc.constantFrom<{ factor: number } | { amount: string }>(
+  { factor: 0.5 },
+  { factor: 1.25 },
+  { factor: 0 },
+  { amount: '2.50' },
+  { amount: '-2.50' },
+)
 const contract = fc.record({
   tier: fc.integer({ min: 0, max: 2 }),
   buyer: fc.integer({ min: 0, max: 5 }),
@@ -60,6 +85,11 @@ const contract = fc.record({
   weight: fc.integer({ min: 1, max: 3 }),
   price: fc.option(price, { nil: undefined, freq: 3 }),
   floor: mostly<string | undefined>(undefined, '10.00'),
+  priceRules: rulesOf(price.map((one) => ({ price: one }))),
+  floorRules: rulesOf(price.map((one) => ({ floor: one }))),
+  adjust: rulesOf(adjustment),
+  minBid: mostly<string | undefined>(undefined, '5.00'),
+  maxBid: price,
   pinged: fc.option(ping, { nil: undefined, freq: 4 }),
   post,
   caps: fewCaps,
@@ -74,6 +104,7 @@ const tier = fc.record({
   strategy: fc.constantFrom('auction', 'auction', 'waterfall', 'weighted', 'round_robin'),
   copies: fc.integer({ min: 1, max: 3 }),
   pingMs: fc.integer({ min: 100, max: 400 }),
+  earlyClose: mostly<boolean | undefined>(undefined, false),
 })
 
 /** Few small ones, so that ties are met, and some that draw from all of the hat. */
@@ -82,16 +113,17 @@ const die = fc.oneof(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 6
 const terms = fc.record({
   floor: fc.constantFrom('0.00', '0.00', '5.00', '8.00'),
   sourceFloor: fc.constantFrom('0.00', '0.00', '7.00'),
+  floorRules: rulesOf(price.map((one) => ({ floor: one }))),
+  sourceFloorRules: rulesOf(price.map((one) => ({ floor: one }))),
+  payoutRules: rulesOf(payout.map((one) => ({ payout: one }))),
+  sourcePayout: mostly<StoryPayout | undefined>(undefined, { share: 0.6 }),
+  sourcePayoutRules: rulesOf(payout.map((one) => ({ payout: one }))),
+  minPayout: mostly<string | undefined>(undefined, '4.00'),
   minMargin: mostly('0.00', '2.00'),
   allowLoss: fc.boolean(),
   totalMs: fc.integer({ min: 1500, max: 6000 }),
   answerWithin: fc.integer({ min: 100, max: 6000 }),
-  payout: fc.constantFrom<Story['terms']['payout']>(
-    { share: 0.7 },
-    { share: 0.333333 },
-    { fixed: '6.00' },
-    { fixed: '4.50' },
-  ),
+  payout,
 })
 
 const offerRule = fc.record(
@@ -116,6 +148,8 @@ const trouble: fc.Arbitrary<StoryStore> = fc.oneof(
 /** A configuration that the engine would take, and one lead on it. */
 export const anyStory: fc.Arbitrary<Story> = fc
   .record({
+    /** Whether buyers declare the most that they bid: where one does not, no tier closes early. */
+    declared: fc.constantFrom('none', 'some', 'all'),
     tiers: fc.array(tier, { minLength: 1, maxLength: 3 }),
     contracts: fc.array(contract, { minLength: 1, maxLength: 8 }),
     dice: fc.array(die, { minLength: 8, maxLength: 8 }),
@@ -147,7 +181,9 @@ export const anyStory: fc.Arbitrary<Story> = fc
     const plan = world.tiers.map((one, at) => ({ tier: `tier-${at}`, ...one }))
     const contracts = Object.fromEntries(
       world.contracts.map((one, at): [string, StoryContract] => {
-        const { tier: place, pinged, elsewhere, ...rest } = one
+        const { tier: place, pinged, elsewhere, priceRules, minBid, maxBid, ...rest } = one
+        const bids = one.price === undefined && pinged !== undefined
+        const declares = world.declared === 'all' || (world.declared === 'some' && one.weight === 1)
         const buyer = `buyer-${one.buyer}`
         return [
           `contract-${at}`,
@@ -159,6 +195,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
               group: world.groups[one.buyer],
               price: one.price ?? (pinged ? undefined : '9.00'),
               ping: pinged,
+              ...(bids ? limitsOf(minBid, declares ? maxBid : undefined) : { priceRules }),
             }),
             ...(elsewhere ? { filter: { state: ['CA'] } } : {}),
           },
@@ -195,6 +232,10 @@ function offerFor({ payout, bids, offerRule: rule }: RandomOffer, contracts: rea
   const made = contracts.flatMap((contract, at) => (bids[at] ? [[contract, [bids[at]]] as const] : []))
   return { payout, bids: Object.fromEntries(made) as StoryOffer['bids'], ...rule }
 }
+
+/** A least bid over the most would let no bid pass, and is a fault. */
+const limitsOf = (minBid: string | undefined, maxBid: string | undefined) =>
+  minBid && maxBid && Number(minBid) > Number(maxBid) ? { maxBid } : { minBid, maxBid }
 
 const given = (group: object): object =>
   Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined))

@@ -112,7 +112,7 @@ export async function playOnStage(
     lead,
     wire,
     counters,
-    trace: traceLines(lead.rows, cast.names),
+    trace: traceLines(lead.rows, cast.names, cast.opening.prices),
     outcomes: Object.fromEntries([...endsOf(lead.state)].map(([contract, end]) => [contract, outcomeWords(end)])),
     caps: usedCaps(cast, counters),
   }

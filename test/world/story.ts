@@ -36,6 +36,11 @@ type Used<T> = T | Readonly<Record<string, T>>
  */
 export type StoryCaps = Readonly<Record<string, readonly [Used<number>, number] | readonly [Used<string>, string]>>
 
+/** As in the configuration: the last one counts whose condition holds. */
+export type StoryRule<T> = T & { readonly when?: unknown }
+
+export type StoryPayout = { readonly share: number; readonly margin_floor?: string } | { readonly fixed: string }
+
 export interface StoryContract {
   readonly tier?: string
   readonly priority?: number
@@ -45,8 +50,13 @@ export interface StoryContract {
   /** Buyers of one group never get two copies. */
   readonly group?: string
   readonly price?: string
+  readonly priceRules?: readonly StoryRule<{ readonly price: string }>[]
   readonly priceFrom?: 'contract' | 'reply'
   readonly floor?: string
+  readonly floorRules?: readonly StoryRule<{ readonly floor: string }>[]
+  readonly minBid?: string
+  readonly maxBid?: string
+  readonly adjust?: readonly StoryRule<{ readonly factor: number } | { readonly amount: string }>[]
   readonly filter?: unknown
   readonly postMs?: number
   /** What becomes of a post that nobody answers. */
@@ -114,16 +124,24 @@ export interface Story {
     readonly strategy: 'auction' | 'waterfall' | 'weighted' | 'round_robin'
     readonly copies: number
     readonly pingMs?: number
+    readonly earlyClose?: boolean
   }[]
   readonly terms: {
     readonly floor?: string
+    readonly floorRules?: readonly StoryRule<{ readonly floor: string }>[]
     readonly sourceFloor?: string
+    readonly sourceFloorRules?: readonly StoryRule<{ readonly floor: string }>[]
     readonly minMargin?: string
     readonly allowLoss?: boolean
     readonly postMs?: number
     readonly totalMs?: number
     readonly answerWithin?: number
-    readonly payout: { readonly share: number } | { readonly fixed: string }
+    readonly payout: StoryPayout
+    readonly payoutRules?: readonly StoryRule<{ readonly payout: StoryPayout }>[]
+    readonly sourcePayout?: StoryPayout
+    readonly sourcePayoutRules?: readonly StoryRule<{ readonly payout: StoryPayout }>[]
+    /** The source takes no less for a lead. */
+    readonly minPayout?: string
   }
   /** In the order of their names: it is the order of the seats. */
   readonly contracts: Readonly<Record<string, StoryContract>>
