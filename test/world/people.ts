@@ -201,7 +201,7 @@ export async function playPeople(story: PeopleStory, stores: PeopleStores): Prom
   const snapshot = compilePeople(story)
   const clock = new JumpingClock()
   const ends = new Map<string, FinalRow>()
-  const ports = portsOf(story, snapshot, clock, stores, ends)
+  const ports = peoplePorts(story, snapshot, clock, stores, ends)
   await stores.lose(snapshot, clock)
   const told: (readonly string[])[] = []
   const take = async (lead: PeopleLead): Promise<readonly string[]> => {
@@ -218,12 +218,13 @@ export async function playPeople(story: PeopleStory, stores: PeopleStores): Prom
   return told
 }
 
-function portsOf(
+/** One process that takes the story's leads. `ends`: how each lead was decided, by lead. */
+export function peoplePorts(
   story: PeopleStory,
   snapshot: Snapshot,
   clock: Clock,
-  stores: PeopleStores,
-  ends: Map<string, FinalRow>,
+  stores: Pick<PeopleStores, 'hot' | 'ledger'>,
+  ends: Map<string, FinalRow> = new Map(),
 ): IntakePorts {
   const { ledger } = stores
   const result = (row: FinalRow) => {
@@ -269,7 +270,7 @@ function portsOf(
   }
 }
 
-const requestOf = (lead: PeopleLead): EdgeRequest => ({
+export const requestOf = (lead: PeopleLead): EdgeRequest => ({
   route: 'postLead',
   params: [lead.campaign ?? 'solar'],
   query: new URLSearchParams(),
