@@ -19,6 +19,7 @@ import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
 import type { Following } from './ledger-configuration.ts'
 import { createLimiter } from './limiter.ts'
+import { Lists } from './lists.ts'
 import { LiveLeads } from './live.ts'
 import type { Log } from './log.ts'
 import { Lookout } from './lookout.ts'
@@ -31,6 +32,7 @@ import { Postbacks, routePostbacks } from './postbacks.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
 import { Releases } from './releases.ts'
+import { keptMasterKeys } from './seal.ts'
 import { readSpec } from './spec/route.ts'
 import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
@@ -79,6 +81,7 @@ interface Core extends EngineOptions {
   readonly warmth: Warmth
   readonly courier: Courier
   readonly postbacks: Postbacks
+  readonly lists: Lists
 }
 
 /** Throws `CannotStart` with what to do where the operator can mend it. */
@@ -140,21 +143,10 @@ async function openCore(options: EngineOptions): Promise<Core> {
     snapshot: () => core.snapshot,
   })
   await routePostbacks(db, snapshot)
+  const lists = await openLists(options)
   const parts = {
-    courier,
-    postbacks,
-    switchboard,
-    ownership,
-    ledger,
-    hot,
-    wire,
-    live,
-    hints,
-    later,
-    releases,
-    lookout,
-    recovery,
-    warmth,
+    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, live },
+    ...{ hints, later, releases, lookout, recovery, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -164,6 +156,18 @@ async function openCore(options: EngineOptions): Promise<Core> {
   await Promise.all([recovery.start(), lookout.start()])
   postbacks.start()
   return core
+}
+
+/** No lead is taken before every suppression list is read. */
+async function openLists({ env, foundation, clock, log }: EngineOptions): Promise<Lists> {
+  const { db, sealer: seal, snapshot } = foundation
+  const masters = env.masterKeys ?? keptMasterKeys(env.dataDir)
+  const lists = new Lists({ db, clock, seal, masters, log: (text) => log('note', { text }) })
+  await lists.load(snapshot).catch((error: Error) => {
+    throw new CannotStart(error.message)
+  })
+  lists.start()
+  return lists
 }
 
 function intakePorts(core: Core): IntakePorts {
@@ -179,6 +183,7 @@ function intakePorts(core: Core): IntakePorts {
     hints,
     seal: sealer,
     offers: new PostgresOffers(foundation.db),
+    suppressed: (campaign, lead) => core.lists.barred(campaign, lead),
     snapshot: () => core.snapshot,
     limiter: createLimiter({ clock, store: hot, share: () => lookout.share }),
     warm: () => warmth.wait(),
@@ -288,6 +293,7 @@ function watchVersions(core: Core): Following {
 
 /** A version that brings a new cap goes live when the hot store has counted what was sold under it. */
 async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
+  await core.lists.load(snapshot)
   core.next = snapshot
   core.warmth.turnedCold()
   const warm = await core.warmth.wait()
@@ -324,6 +330,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   const patience = new Promise<void>((waited) => clock.after(ms(env.drainMs), waited))
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
   lookout.stop()
+  core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop()])
   await core.courier.close()
   warmth.close()

@@ -26,6 +26,8 @@ export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly hints: Hints
   readonly metrics: Metrics
   readonly offers: Offers
+  /** Buyers whom a suppression list keeps from this lead. */
+  readonly suppressed: (campaign: Campaign, lead: Lead) => Barred
 }
 
 /** What became of a lead that somebody brought. Every wire says it in its own words. */
@@ -185,15 +187,20 @@ function open(ports: IntakePorts, candidate: Candidate, barred: Barred, stored: 
   return conduct(ports, facts, openingFor(ports, facts, candidate.use, barred))
 }
 
+/** A buyer that is barred for both has the list's reason. */
+const joined = (barred: Barred, suppressed: Barred): Barred =>
+  suppressed.size === 0 ? barred : new Map([...barred, ...suppressed])
+
 /** Who may take part in a received lead's auction, and what they have bid for its offer already. */
 export function openingFor(
-  ports: Pick<IntakePorts, 'clock' | 'hints'>,
+  ports: Pick<IntakePorts, 'clock' | 'hints' | 'suppressed'>,
   { campaign, source, test, wire }: LeadFacts,
   use: OfferUse | null,
   barred: Barred,
 ): ReturnType<typeof openingOf> {
   const now = ports.clock.wall()
-  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test, barred)
+  const suppressed = ports.suppressed(campaign, wire.lead)
+  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test, joined(barred, suppressed))
   return use ? openingOfOffer(opening, campaign, use, now) : opening
 }
 

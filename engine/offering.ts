@@ -91,7 +91,7 @@ async function asked(ports: IntakePorts, admitted: Admitted, lead: Lead, receive
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
   }
   const live = conduct(ports, facts, {
-    ...openingOf(campaign, lead, source, receivedAt, ports.hints, test),
+    ...openingOf(campaign, lead, source, receivedAt, ports.hints, test, ports.suppressed(campaign, lead)),
     asks: true,
   })
   if (!live.over) await new Promise<void>((ended) => live.waiters.push(() => ended()))

@@ -4,6 +4,7 @@ import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
 import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
 import { byId, flag, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
+import { LIST_HASHES, LIST_KINDS } from './suppression.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
 export const DEFAULTS = {
@@ -138,6 +139,13 @@ const CampaignDuplicates = object({
 })
 const BuyerDuplicates = object({ ...Duplicates, counts: opt(word('pinged', 'sold')) })
 
+const Suppress = () => opt(list(id('a list'), 'a list of suppression lists', 20))
+const ListShape = object({
+  of: word(...LIST_KINDS),
+  hash: opt(word(...LIST_HASHES)),
+  file: opt(text('the path of a file', 1_000)),
+})
+
 const CampaignShape = object({
   vertical: text('the name of a vertical'),
   fields: opt(byId(FieldShape)),
@@ -159,6 +167,7 @@ const CampaignShape = object({
   payout_rules: PayoutRules,
   total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
   duplicates: opt(CampaignDuplicates),
+  suppress: Suppress(),
   offers: opt(
     object({
       seconds: opt(whole(5, OFFER_MAX_SECONDS, 'seconds')),
@@ -211,6 +220,7 @@ const BuyerShape = object({
   pause: opt(Pause),
   health: opt(Health),
   duplicates: opt(BuyerDuplicates),
+  suppress: Suppress(),
   caps: opt(Caps),
 })
 
@@ -252,6 +262,7 @@ export const ConfigShape = object({
   campaigns: byId(CampaignShape),
   buyers: byId(BuyerShape),
   contracts: byId(ContractShape),
+  lists: opt(byId(ListShape)),
   admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50) })),
   network: opt(object({ allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)) })),
 })

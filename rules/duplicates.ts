@@ -1,6 +1,6 @@
 /** Whose lead it is and who has had that person: fingerprints by rule, and what earlier sightings keep a lead from. */
-import validator from 'validator'
 import { fieldOf, type Lead } from './lead.ts'
+import { mailboxOf } from './mailbox.ts'
 import type { Reason } from './reason.ts'
 import {
   codeOf,
@@ -128,11 +128,6 @@ function canonicalOf(field: string, lead: Lead): string | null {
   const normal = fieldOf(lead, field)
   if (normal === null) return null
   return field === 'email' ? mailboxOf(String(normal)) : String(normal).toLowerCase()
-}
-
-/** One mailbox under its many spellings: the dots and tags that its provider ignores are gone. */
-function mailboxOf(email: string): string {
-  return validator.normalizeEmail(email) || email
 }
 
 /** Buyers that may not take part, with the reason that their seats get. */

@@ -39,6 +39,7 @@ export function buildSnapshot(file: ConfigFile, made: Made, version: number, can
     adminKeys: adminKeysOf(file),
     campaigns,
     buyers,
+    lists: mapOf(file.lists ?? {}, (_, { of, hash, file: path }) => ({ of, hash: hash ?? null, file: path ?? null })),
     allowedCidrs: file.network?.allowed_cidrs ?? [],
   }
 }
@@ -109,6 +110,7 @@ function buildBuyer(id: string, buyer: BuyerFile, made: Made): Buyer {
     health: buildHealth(buyer),
     tcpaText: buyer.tcpa_text ?? null,
     duplicates: buyerDuplicates(buyer.duplicates),
+    suppress: buyer.suppress ?? [],
     caps: capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
   }
 }
@@ -160,6 +162,7 @@ function buildCampaign(
     hasContractRules: contracts.some(({ rules }) => rules !== null),
     totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
     duplicates,
+    suppress: campaign.suppress ?? [],
     offers: {
       lifeMs: ms((campaign.offers?.seconds ?? DEFAULTS.offer_seconds) * 1_000),
       shortfall: campaign.offers?.shortfall ?? 'eat_to_zero_margin',

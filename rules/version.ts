@@ -17,6 +17,8 @@ import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
 import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
+import type { ListSpec } from './suppression.ts'
+import { checkLists } from './suppression-check.ts'
 import type { Micros, Ms, Ppm, WallMs } from './units.ts'
 import { VERTICALS, type Vertical } from './verticals.ts'
 
@@ -126,6 +128,8 @@ export interface Buyer {
   readonly tcpaText: string | null
   /** Which earlier leads that its group had keep it from buying. */
   readonly duplicates: DuplicateRule
+  /** Suppression lists of people that it must not be sold. */
+  readonly suppress: readonly string[]
   readonly caps: readonly CapRule[]
 }
 
@@ -200,6 +204,8 @@ export interface Campaign {
   readonly hasContractRules: boolean
   readonly totalMs: Ms
   readonly duplicates: DuplicatePolicy
+  /** Suppression lists of people that nobody may be sold. */
+  readonly suppress: readonly string[]
   readonly offers: OfferRule
   readonly tiers: readonly Tier[]
   /** In seat order. */
@@ -220,6 +226,7 @@ export interface Snapshot {
   readonly adminKeys: ReadonlyMap<string, AdminKey>
   readonly campaigns: ReadonlyMap<string, Campaign>
   readonly buyers: ReadonlyMap<string, Buyer>
+  readonly lists: ReadonlyMap<string, ListSpec>
   /** CIDR ranges that buyers' hosts may lie in although the guard forbids them by default. */
   readonly allowedCidrs: readonly string[]
 }
@@ -270,6 +277,7 @@ export function compileVersion(config: unknown, version: number, presets: Preset
   checkPrices(check)
   checkSchedules(check)
   checkDuplicates(check)
+  checkLists(check)
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
   const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }

@@ -54,6 +54,7 @@ export const BUYER: Buyer = {
   zone: 'America/Chicago',
   group: 'acme',
   duplicates: { keys: [], windowMs: 0, level: 3 },
+  suppress: [],
   legalEntity: 'Acme Solar LLC',
   health: { failures: 8, retryMs: ms(5_000), retryMaxMs: ms(60_000), pings: 512, posts: 128 },
   tcpaText: null,

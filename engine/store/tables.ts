@@ -2,6 +2,7 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import type { Level } from '../../rules/sightings.ts'
+import type { ListKind } from '../../rules/suppression.ts'
 
 type ReadOnly<T> = ColumnType<T, never, never>
 type Moment = ReadOnly<Date>
@@ -205,6 +206,20 @@ export interface SightingsTable {
   until: Moment
 }
 
+export interface ListsTable {
+  name: string
+  kind: ListKind
+  generation: Generated<number>
+  entries: number
+  imported_at: Generated<Date>
+}
+
+export interface ListPartsTable {
+  list: string
+  part: number
+  numbers: Buffer
+}
+
 export interface RollupsTable {
   hour: Moment
   engine: ReadOnly<number>
@@ -273,6 +288,8 @@ export interface LedgerTables {
   invalid_attempts: InvalidAttemptsTable
   idempotency: IdempotencyTable
   sightings: SightingsTable
+  lists: ListsTable
+  list_parts: ListPartsTable
   rollups: RollupsTable
   sold_sums: SoldSumsTable
   resolutions: ResolutionsTable

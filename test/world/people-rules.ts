@@ -18,6 +18,7 @@ import {
   pingOf,
   postOf,
   seatWords,
+  suppressedBy,
 } from './people.ts'
 
 const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
@@ -81,7 +82,8 @@ class RulesPlay {
       return ['duplicate']
     }
     const source = this.#snapshot.sources.get('teller')!
-    const opening = openingOf(campaign, parsed.lead, source, now, NO_HINTS, false, judged)
+    const barred = new Map([...judged, ...suppressedBy(this.#story, campaign, parsed.lead)])
+    const opening = openingOf(campaign, parsed.lead, source, now, NO_HINTS, false, barred)
     return this.#auction(campaign, { ...opening, dice: [] }, leadId, fingerprints, now)
   }
 

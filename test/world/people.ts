@@ -6,16 +6,20 @@ import type { BuyersWire, Clock, PostEnd } from '../../buyers/wire.ts'
 import type { EdgeRequest } from '../../engine/edge.ts'
 import { Hints } from '../../engine/hints.ts'
 import { type IntakePorts, takeLead } from '../../engine/intake.ts'
+import type { Lists } from '../../engine/lists.ts'
 import { LiveLeads } from '../../engine/live.ts'
 import { createMetrics } from '../../engine/metrics.ts'
 import type { Offers } from '../../engine/offers.ts'
 import { createSealer } from '../../engine/seal.ts'
 import type { FinalRow, HotStore, Ledger } from '../../engine/store/port.ts'
+import type { Barred } from '../../rules/duplicates.ts'
+import type { Lead } from '../../rules/lead.ts'
+import { entryOf, type ListHash, type ListKind, listedTexts } from '../../rules/suppression.ts'
 import { Switches } from '../../rules/switches.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { outcomeWords, replay } from '../../rules/trace.ts'
 import { ms, parseMoney, wallMs } from '../../rules/units.ts'
-import { type Contract, compileVersion, type Snapshot } from '../../rules/version.ts'
+import { type Campaign, type Contract, compileVersion, type Snapshot } from '../../rules/version.ts'
 import { endsOf } from './machine.ts'
 
 export interface PeopleBuyer {
@@ -39,6 +43,13 @@ export interface PeopleLead {
   readonly expect: readonly string[]
 }
 
+export interface PeopleList {
+  readonly of: ListKind
+  readonly hash?: ListHash
+  /** Plain, however they are hashed: `phone 1` and `email 1` are the first person's. */
+  readonly entries: readonly string[]
+}
+
 export interface PeopleStory {
   /** One sentence: what happens, and why it is right. */
   readonly why: string
@@ -46,7 +57,7 @@ export interface PeopleStory {
   readonly campaigns?: Readonly<Record<string, object>>
   readonly buyers: Readonly<Record<string, PeopleBuyer>>
   /** Suppression lists by name, with their entries. */
-  readonly lists?: Readonly<Record<string, { readonly of: string; readonly entries: readonly string[] }>>
+  readonly lists?: Readonly<Record<string, PeopleList>>
   /** One after the other: a lead, several at the same moment, some time, or the loss of everything that is hot. */
   readonly steps: readonly (
     | PeopleLead
@@ -112,7 +123,9 @@ export function compilePeople(story: PeopleStory): Snapshot {
           ]),
         ),
         contracts: Object.fromEntries(contracts),
-        lists: story.lists && Object.fromEntries(Object.entries(story.lists).map(([id, { of }]) => [id, { of }])),
+        lists:
+          story.lists &&
+          Object.fromEntries(Object.entries(story.lists).map(([id, { of, hash }]) => [id, { of, hash }])),
       }),
     ),
     1,
@@ -129,6 +142,31 @@ export function fieldsOf({ lead }: PeopleLead): Record<string, string> {
     ...{ email: email?.includes('@') ? email : `person${email ?? 0}@example.com` },
     ...rest,
   }
+}
+
+/** Lines of a list's file. */
+export function linesOf({ hash, entries }: PeopleList): string[] {
+  return entries.map((entry) => {
+    const [what, who = ''] = entry.split(' ')
+    const { phone, email } = fieldsOf({ lead: { phone: who, email: who }, expect: [] })
+    const plain = what === 'phone' ? phone! : what === 'email' ? email! : entry
+    const hashed = what === 'phone' ? plain.replace(/\D/g, '') : plain
+    return hash === undefined ? plain : createHash(hash).update(hashed).digest('hex').toUpperCase()
+  })
+}
+
+/** By comparing entry with entry. */
+export function suppressedBy(story: PeopleStory, campaign: Campaign, lead: Lead): Barred {
+  const names = (name: string) => {
+    const list = story.lists![name]!
+    const hash = list.hash ?? null
+    const entries = new Set(linesOf(list).map((line) => entryOf({ of: list.of, hash }, line)))
+    return listedTexts(list.of, lead, campaign.vertical).some((text) =>
+      entries.has(hash === null ? text : createHash(hash).update(text).digest('hex')),
+    )
+  }
+  const found = campaign.contracts.map(({ buyer }) => [buyer.id, [...campaign.suppress, ...buyer.suppress].find(names)])
+  return new Map(found.flatMap(([id, name]) => (name === undefined ? [] : [[id!, `suppressed_${name}`]])))
 }
 
 /** What a buyer says to a ping and to a post, both at once. */
@@ -184,6 +222,8 @@ export interface PeopleStores {
   readonly ledger: Ledger
   /** Everything that is hot is lost, and restored from the ledger. */
   lose(snapshot: Snapshot, clock: Clock): Promise<void>
+  /** Where lists are read as production does; else they are compared word by word. */
+  readonly lists?: Pick<Lists, 'barred'>
 }
 
 const NOTHING_SWITCHED = new Switches([])
@@ -223,7 +263,7 @@ export function peoplePorts(
   story: PeopleStory,
   snapshot: Snapshot,
   clock: Clock,
-  stores: Pick<PeopleStores, 'hot' | 'ledger'>,
+  stores: Pick<PeopleStores, 'hot' | 'ledger' | 'lists'>,
   ends: Map<string, FinalRow> = new Map(),
 ): IntakePorts {
   const { ledger } = stores
@@ -255,6 +295,7 @@ export function peoplePorts(
       },
     }),
     offers: NO_OFFERS,
+    suppressed: (campaign, lead) => stores.lists?.barred(campaign, lead) ?? suppressedBy(story, campaign, lead),
     seal: createSealer(new Map([[1, Buffer.alloc(32, 7)]])),
     warm: async () => true,
     hotLater: () => {},
