@@ -3,6 +3,7 @@ import type { Lead } from '../rules/lead.ts'
 import type { Reason } from '../rules/reason.ts'
 import type { Micros, WallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
+import type { TlsIdentity } from './identity.ts'
 
 export interface WireRequest {
   readonly method: 'POST' | 'GET' | 'PUT'
@@ -12,6 +13,8 @@ export interface WireRequest {
   /** Alternating names and values, as undici takes them. */
   readonly headers: readonly string[]
   readonly body: string
+  /** Certificates of the contract's own. */
+  readonly tls?: TlsIdentity
 }
 
 export interface WireReply {

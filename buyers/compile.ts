@@ -1,9 +1,11 @@
 /** Compiles a contract's delivery into its adapter: address, headers, proof of the sender and body out, replies in. */
 import { createHmac, type KeyObject } from 'node:crypto'
-import type { Message } from '../rules/delivery.ts'
+import type { Mail, Message } from '../rules/delivery.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Adapter, CompileAdapter, PostFacts, WireLead, WireRequest } from './adapter.ts'
 import { compileBody, formatHeaders, QUERY_VALUE } from './body.ts'
+import { identityOf } from './identity.ts'
+import { bareAddress, writeLetter } from './letter.ts'
 import { readPing, readPost } from './reply.ts'
 import { compileReply } from './reply-rules.ts'
 import { readSecret, signature } from './sign.ts'
@@ -24,8 +26,9 @@ export const compileAdapter: CompileAdapter = (contract: Contract): Adapter => {
 }
 
 function pingRequest(contract: Contract): Adapter['pingRequest'] {
-  const { ping, pingUrl, postUrl } = contract.delivery
-  const request = compileRequest(contract, ping, pingUrl ?? postUrl)
+  const { ping, pingUrl } = contract.delivery
+  if (pingUrl === null) return () => neverPinged(contract)
+  const request = compileRequest(contract, ping, pingUrl)
   if (ping.body === null) {
     const render = compilePing(contract)
     return (wire, at) => request(wire, { at, price: null, buyerReference: null }, render(wire), NO_HEADERS)
@@ -39,8 +42,13 @@ function pingRequest(contract: Contract): Adapter['pingRequest'] {
 
 const NO_HEADERS: readonly string[] = []
 
+function neverPinged(contract: Contract): never {
+  throw new Error(`contract ${contract.id} has no address for pings, and was pinged`)
+}
+
 function postRequest(contract: Contract): Adapter['postRequest'] {
   const { post, postUrl, secrets } = contract.delivery
+  if (post.mail !== null) return letterRequest(contract, post.mail)
   const keys = secrets.map((secret) => signingKey(contract, secret))
   const request = compileRequest(contract, post, postUrl)
   const native = post.body === null ? compilePost(contract) : null
@@ -66,6 +74,20 @@ function postRequest(contract: Contract): Adapter['postRequest'] {
   }
 }
 
+/** A post by mail: its body is the whole letter, its origin the mail server. */
+function letterRequest(contract: Contract, mail: Mail): Adapter['postRequest'] {
+  const { post, postUrl } = contract.delivery
+  const text = compileBody(post, post.body!, contract.id)
+  const subject = compileText(mail.subject, contract.id, AS_TEXT)
+  const { protocol, host } = new URL(postUrl)
+  const domain = bareAddress(mail.from).split('@')[1]!
+  return (wire, facts) => {
+    const id = `${facts.idempotencyKey.replace(':', '.')}@${domain}`
+    const letter = { ...mail, subject: subject(wire, facts) ?? '', text: text(wire, facts) ?? '', id, at: facts.at }
+    return { method: 'POST', origin: `${protocol}//${host}`, path: '', headers: [], body: writeLetter(letter) }
+  }
+}
+
 /** Everything of a request but what its body says. */
 type Request = (wire: WireLead, said: Said, body: string, own: readonly string[]) => WireRequest
 
@@ -75,11 +97,16 @@ function compileRequest(contract: Contract, message: Message, url: string): Requ
   const pathOf = compilePath(contract, message, path)
   const headersOf = compileHeaders(contract, message)
   const sign = compileSignature(contract, message)
+  const { tls } = contract.delivery
+  const identity = tls === null ? null : { tls: identityOf(tls) }
   return (wire, said, content, own) => {
     const whole = format === 'query' ? withQuery(pathOf(wire, said), content) : pathOf(wire, said)
     const body = format === 'query' ? '' : content
     const headers = own.length === 0 ? headersOf(wire, said) : headersOf(wire, said).concat(own)
-    const request = { method, origin, path: whole, headers, body }
+    const request =
+      identity === null
+        ? { method, origin, path: whole, headers, body }
+        : { method, origin, path: whole, headers, body, ...identity }
     return sign ? { ...request, headers: headers.concat(sign(wire, said, request)) } : request
   }
 }

@@ -1,6 +1,18 @@
-/** Compiles a configuration with every preset that contracts may name. */
-import { type Compiled, compileVersion } from '../rules/version.ts'
+/** Compiles a configuration as it is served: with every preset that contracts may name, and certificates that are some. */
+import { type Compiled, compileVersion, type Fault } from '../rules/version.ts'
+import { tlsFaults } from './identity.ts'
 import { PRESETS } from './presets.ts'
 
-export const compileConfiguration = (config: unknown, version: number): Compiled =>
-  compileVersion(config, version, PRESETS)
+export function compileConfiguration(config: unknown, version: number): Compiled {
+  const compiled = compileVersion(config, version, PRESETS)
+  if (!compiled.ok) return compiled
+  const faults: Fault[] = []
+  for (const { contracts } of compiled.snapshot.campaigns.values()) {
+    for (const { id, delivery } of contracts) {
+      if (delivery.tls === null) continue
+      for (const [key, message] of tlsFaults(delivery.tls))
+        faults.push({ path: `contracts.${id}.delivery.tls.${key}`, message })
+    }
+  }
+  return faults.length > 0 ? { ok: false, faults } : compiled
+}

@@ -4,6 +4,7 @@ import type net from 'node:net'
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import { type AddressRange, isAddress, mayBeBuyers, readRange } from '../rules/addresses.ts'
+import type { TlsIdentity } from './identity.ts'
 
 export type ConnectReason = 'dns' | 'connect' | 'tls' | 'guard'
 export type LookupAll = (
@@ -30,6 +31,8 @@ export interface Guard {
   readonly allow: (cidrs: readonly string[]) => void
   /** For undici's `connect`: checks literal hosts, every resolved address, and the address that it ended up at. */
   readonly connect: buildConnector.connector
+  /** The same with certificates of a contract's own. */
+  readonly connectAs: (identity: TlsIdentity) => buildConnector.connector
 }
 
 export interface GuardOptions {
@@ -44,18 +47,25 @@ export function createGuard(options: GuardOptions): Guard {
   let allowed = readCidrs(options.allowedCidrs)
   const allows = (address: string): boolean => mayBeBuyers(address, allowed)
   const resolve: LookupAll = options.lookup ?? dns.lookup
-  const base = buildConnector({
-    allowH2: false,
-    timeout: options.connectMs,
-    lookup: guardedLookup(resolve, allows),
-    autoSelectFamily: true,
-  })
+  const baseWith = (certificates: Partial<Omit<TlsIdentity, 'name'>>) =>
+    buildConnector({
+      allowH2: false,
+      timeout: options.connectMs,
+      lookup: guardedLookup(resolve, allows),
+      autoSelectFamily: true,
+      ...certificates,
+    })
+  const guarded =
+    (base: buildConnector.connector): buildConnector.connector =>
+    (target, connected) =>
+      connect(base, allows, target, connected)
   return {
     allows,
     allow: (cidrs) => {
       allowed = readCidrs(cidrs)
     },
-    connect: (target, connected) => connect(base, allows, target, connected),
+    connect: guarded(baseWith({})),
+    connectAs: ({ name: _name, ...certificates }) => guarded(baseWith(certificates)),
   }
 }
 

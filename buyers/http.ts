@@ -163,14 +163,17 @@ function isBroken(error: Error): boolean {
   return code === 'UND_ERR_SOCKET' || code.startsWith('E')
 }
 
+/** A connection under one contract's certificates is never another's. */
+const keyOf = ({ origin, tls }: WireRequest): string => (tls === undefined ? origin : `${origin} ${tls.name}`)
+
 /** The way to one origin for one kind of request. */
 class Lane {
   readonly pool: Pool
   inFlight = 0
 
-  constructor(origin: string, limits: LaneLimits, guard: Guard) {
+  constructor(origin: string, limits: LaneLimits, connect: Guard['connect']) {
     this.pool = new Pool(origin, {
-      connect: guard.connect,
+      connect,
       connections: limits.connections,
       allowH2: false,
       pipelining: 1,
@@ -208,7 +211,7 @@ export class Lanes {
     if (this.closing) return 'closed'
     const now = this.clock.mono()
     if (line.breaker.refuses(now)) return 'breaker'
-    const lane = this.lanes.get(request.origin) ?? this.open(request.origin)
+    const lane = this.lanes.get(keyOf(request)) ?? this.open(request)
     if (lane === null || lane.inFlight >= this.limits.connections + this.limits.queue || line.isFull()) {
       this.refused++
       return 'full'
@@ -258,10 +261,11 @@ export class Lanes {
     this.lanes.clear()
   }
 
-  private open(origin: string): Lane | null {
+  private open(request: WireRequest): Lane | null {
     if (this.lanes.size >= this.limits.origins && !this.dropIdle()) return null
-    const lane = new Lane(origin, this.limits, this.guard)
-    this.lanes.set(origin, lane)
+    const connect = request.tls === undefined ? this.guard.connect : this.guard.connectAs(request.tls)
+    const lane = new Lane(request.origin, this.limits, connect)
+    this.lanes.set(keyOf(request), lane)
     return lane
   }
 

@@ -6,6 +6,7 @@ import { compileAdapter } from './compile.ts'
 import { createGuard, type LookupAll } from './guard.ts'
 import { Health, type LineHealth } from './health.ts'
 import { type LaneLimits, Lanes } from './http.ts'
+import { Mailer } from './mailer.ts'
 import { Pinger } from './pinger.ts'
 import { Poster } from './poster.ts'
 import { Route } from './route.ts'
@@ -56,7 +57,7 @@ export interface BuyersWireOptions {
   readonly lookup?: LookupAll
 }
 
-/** Gauges, per kind: requests under way (waiting ones included), origins open, requests turned away at a bound. */
+/** Gauges, per kind: requests under way (waiting ones and letters included), origins open, requests turned away at a bound. */
 export interface WireStats {
   readonly pings: { readonly inFlight: number; readonly origins: number; readonly refused: number }
   readonly posts: { readonly inFlight: number; readonly origins: number; readonly refused: number }
@@ -76,7 +77,7 @@ const PING_LIMITS: LaneLimits = { connections: 512, queue: 2048, origins: 1000 }
 const POST_LIMITS: LaneLimits = { connections: 256, queue: 512, origins: 1000 }
 const CONNECT_MS = 2_000
 
-/** The real wire: HTTP/1.1 over pooled sockets. `close` ends pings and late replies at once and waits for posts. */
+/** The real wire: HTTP/1.1 over pooled sockets, and mail. `close` ends pings and late replies at once and waits for posts. */
 export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const { clock, allowedCidrs, lookup } = options
   const guard = createGuard({ allowedCidrs, connectMs: options.connectMs ?? CONNECT_MS, ...(lookup ? { lookup } : {}) })
@@ -84,6 +85,7 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const posts = new Lanes(clock, guard, { ...POST_LIMITS, ...options.posts })
   const pinger = new Pinger(clock, pings)
   const poster = new Poster(clock, posts)
+  const mailer = new Mailer(clock, guard)
   const health = new Health()
   const routes = new WeakMap<Contract, Route>()
   const routeOf = (contract: Contract): Route => {
@@ -95,9 +97,15 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   }
   return {
     ping: (contract, lead, lateAt, answered) => pinger.ping(routeOf(contract), lead, lateAt, answered),
-    post: (contract, lead, facts, postBy, ended, late) =>
-      poster.post({ route: routeOf(contract), lead, facts, postMs: contract.postMs, postBy, ended, late }),
-    stats: () => ({ pings: pings.stats(), posts: posts.stats() }),
+    post: (contract, lead, facts, postBy, ended, late) => {
+      const order = { route: routeOf(contract), lead, facts, postMs: contract.postMs, postBy, ended, late }
+      if (contract.delivery.post.mail === null) poster.post(order)
+      else mailer.post(contract, order)
+    },
+    stats: () => {
+      const byHttp = posts.stats()
+      return { pings: pings.stats(), posts: { ...byHttp, inFlight: byHttp.inFlight + mailer.inFlight } }
+    },
     health: () => health.report(clock.mono()),
     refuses: (contract) => health.refuses(contract, clock.mono()),
     follow: ({ allowedCidrs, buyers, campaigns }) => {
@@ -105,7 +113,7 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
       health.keep(contractsOf(campaigns), new Set(buyers.keys()))
     },
     close: async () => {
-      await Promise.all([pings.close(), posts.close()])
+      await Promise.all([pings.close(), posts.close(), mailer.close()])
     },
   }
 }

@@ -3,7 +3,7 @@ import { isAddress, mayBeBuyers, readRange } from './addresses.ts'
 import { type Check, checkField } from './config-check.ts'
 import type { Draft } from './config-schema.ts'
 import { checkHeaders, readMessage, UNREAD } from './delivery/message.ts'
-import type { Delivery } from './delivery.ts'
+import type { Delivery, Tls } from './delivery.ts'
 import type { DeliveryFile } from './delivery-schema.ts'
 import type { Vertical } from './verticals.ts'
 
@@ -22,7 +22,7 @@ export function checkDelivery(
   { vertical, pinged }: Deliverer,
 ): Delivery {
   if (delivery.ping_url !== undefined) checkUrl(check, `${path}.ping_url`, delivery.ping_url)
-  if (delivery.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url)
+  if (delivery.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url, [...HTTP, ...SMTP])
   checkHeaders(check, `${path}.headers`, delivery.headers ?? {})
   checkTables(check, `${path}.tables`, delivery.tables)
   if (vertical) {
@@ -46,12 +46,24 @@ export function checkDelivery(
   return {
     pingUrl: delivery.ping_url ?? null,
     postUrl: delivery.post_url ?? '',
+    tls: tlsOf(check, `${path}.tls`, delivery),
     ping: ping.message,
     post: post.message,
     pingFields,
     postFields: (delivery.post_fields as readonly string[] | undefined) ?? null,
     secrets: (delivery.secrets ?? []) as readonly string[],
   }
+}
+
+/** Whether the certificates are any is for `buyers` to say, which can read them. */
+function tlsOf(check: Check, path: string, { tls, ping_url: ping, post_url: post }: Draft<DeliveryFile>): Tls | null {
+  if (tls === undefined) return null
+  const { ca = null, cert = null, key = null } = tls
+  if ((cert === null) !== (key === null) && !check.broken(path))
+    check.fault(path, 'needs cert and key together: one proves nothing without the other.')
+  for (const url of [ping, post])
+    if (url?.startsWith('http:')) check.fault(path, 'means nothing where an address is plain http: write https.')
+  return { ca, cert, key }
 }
 
 function checkPingFields(check: Check, path: string, names: Draft<string[]>, vertical: Vertical): void {
@@ -80,18 +92,23 @@ function checkFields(check: Check, path: string, names: Draft<string[]> | undefi
   })
 }
 
-export function checkUrl(check: Check, path: string, text: string): void {
+const HTTP = ['http:', 'https:']
+const SMTP = ['smtp:', 'smtps:']
+
+export function checkUrl(check: Check, path: string, text: string, schemes: readonly string[] = HTTP): void {
   const url = URL.canParse(text) ? new URL(text) : null
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+  if (!url || !schemes.includes(url.protocol) || url.hostname === '') {
     const place = /\$\{/.test(text) ? ' It holds a placeholder that nobody filled in.' : ''
     const shown = text.split('?')[0]
     check.fault(path, `"${shown}" is no absolute http or https address, such as https://acme.example/leads.${place}`)
     return
   }
   if (url.username || url.password) {
-    check.fault(path, 'holds a user or a password: put them into an Authorization header.')
+    check.fault(path, 'holds a user or a password: put them into auth.')
   }
   checkAddress(check, path, url.hostname)
+  if (SMTP.includes(url.protocol) && /[^/]/.test(url.pathname + url.search))
+    check.fault(path, 'names more than a mail server and its port: remove what follows.')
   if (url.hash) check.fault(path, `"${url.hash}" would never be sent: remove it.`)
   const loopback = /^(127\.|\[::1\]$|localhost$)/.test(url.hostname)
   if (url.protocol === 'http:' && !loopback) check.warn(path, 'is plain http: leads would travel unencrypted.')

@@ -5,6 +5,7 @@ import { REPLY_FORMATS } from './delivery/reply.ts'
 import { flag, list, object, opt, secret, text, word } from './schema-words.ts'
 
 const url = () => text('an absolute http or https address', 2_000)
+const pem = (kind: string) => `a ${kind} in PEM, which begins with -----BEGIN ${kind.toUpperCase()}-----`
 const sealed = (expects: string, maxLength = 4_000) => Type.String({ minLength: 1, maxLength, expects, secret: true })
 const named = <S extends TSchema>(value: S, expects: string, maxProperties: number) =>
   Type.Record(Type.String(), value, { maxProperties, expects })
@@ -42,6 +43,10 @@ const Auth = Type.Object(
   { additionalProperties: false, minProperties: 1, maxProperties: 1, expects: AUTHS },
 )
 
+/** No quotes, no comments: `leads@example.com` or `Lead desk <leads@example.com>`. */
+export const ADDRESS =
+  '^(?:[A-Za-z0-9 ._-]{1,80} <[!#$%&*+./=?^_`{|}~A-Za-z0-9-]+@[A-Za-z0-9.-]+>|[!#$%&*+./=?^_`{|}~A-Za-z0-9-]+@[A-Za-z0-9.-]+)$'
+
 const ReplyShape = object({
   format: opt(word(...REPLY_FORMATS)),
   accept: opt(Type.Unknown()),
@@ -54,6 +59,14 @@ const ReplyShape = object({
   capped: opt(Type.Unknown()),
 })
 
+const address = (expects: string) => Type.String({ pattern: ADDRESS, maxLength: 320, expects })
+const Mail = object({
+  from: address('one mail address, or "Name <leads@example.com>"'),
+  to: Type.Array(address('a mail address'), { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 mail addresses' }),
+  reply_to: opt(address('a mail address')),
+  subject: text('a subject, such as "New lead from {state}"', 500),
+})
+
 const MessageShape = object({
   method: opt(word('POST', 'PUT', 'GET')),
   query: opt(named(sealed('a text'), 'a group of at most 100 names and texts', 100)),
@@ -62,6 +75,7 @@ const MessageShape = object({
   format: opt(word(...FORMATS)),
   soap: opt(object({ version: opt(word('1.1', '1.2')), action: opt(text('the action', 500)) })),
   body: opt(Type.Unknown()),
+  mail: opt(Mail),
   reply: opt(ReplyShape),
 })
 
@@ -82,6 +96,13 @@ export const DeliveryShape = object({
   post_url: url(),
   headers: headers(),
   auth: opt(Auth),
+  tls: opt(
+    object({
+      ca: opt(text(pem('certificate'), 100_000)),
+      cert: opt(text(pem('certificate'), 100_000)),
+      key: opt(sealed(pem('private key'), 20_000)),
+    }),
+  ),
   ping_fields: opt(list(text('a field'), 'a list of field names', 200)),
   post_fields: opt(list(text('a field'), 'a list of field names', 200)),
   secrets: opt(signingSecrets()),

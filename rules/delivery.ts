@@ -21,6 +21,21 @@ export type Auth =
   | { readonly kind: 'query'; readonly name: string; readonly value: string }
   | { readonly kind: 'hmac'; readonly hmac: Hmac }
 
+/** A letter about a lead: its body is the message's text. */
+export interface Mail {
+  readonly from: string
+  readonly to: readonly string[]
+  readonly replyTo: string | null
+  readonly subject: Text
+}
+
+/** What a contract trusts instead of the usual authorities, and what it shows of itself. PEM. */
+export interface Tls {
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
+}
+
 /** One kind of request to one buyer, and how its reply is read. */
 export interface Message {
   readonly method: 'POST' | 'PUT' | 'GET'
@@ -31,6 +46,8 @@ export interface Message {
   readonly soap: { readonly version: '1.1' | '1.2'; readonly action: string | null }
   /** Null: our own shape. */
   readonly body: MapNode | null
+  /** A post that goes by mail, to the server that its address names. */
+  readonly mail: Mail | null
   /** Null: our own shape. */
   readonly reply: ReplyRules | null
 }
@@ -39,7 +56,9 @@ export interface Message {
 export interface Delivery {
   /** Null where the contract bids a fixed price and is never pinged. */
   readonly pingUrl: string | null
+  /** `smtp:` or `smtps:` where the lead goes by mail. */
   readonly postUrl: string
+  readonly tls: Tls | null
   readonly ping: Message
   readonly post: Message
   /** Canonical lead fields that may leave in a ping. Nothing else does. */
@@ -59,5 +78,6 @@ export const PLAIN: Message = {
   format: 'json',
   soap: { version: '1.1', action: null },
   body: null,
+  mail: null,
   reply: null,
 }

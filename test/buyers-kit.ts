@@ -95,6 +95,7 @@ export function contractAt(
     delivery: {
       pingUrl: `${url}/${id}/ping`,
       postUrl: `${url}/${id}/post`,
+      tls: null,
       ping: PLAIN,
       post: PLAIN,
       pingFields: ['state', 'zip'],

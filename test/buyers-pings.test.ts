@@ -18,6 +18,7 @@ import {
   rawServer,
   wireLead,
 } from './buyers-kit.ts'
+import { contractWith } from './delivery-kit.ts'
 
 const BID = bidBody('18.50', 'B-77')
 let clock: HandClock
@@ -53,6 +54,22 @@ const bid = { kind: 'bid', price: 18_500_000, buyerReference: 'B-77' }
 const noBid = (reason: string) => ({ kind: 'noBid', reason })
 
 describe('a ping', () => {
+  it('goes by GET, without a body, where its map is a query', async () => {
+    let heard = ''
+    const server = await rawServer((socket, data) => {
+      heard += data.toString()
+      socket.write(httpReply(BID))
+    })
+    const { delivery } = contractWith({
+      ping_url: `${server.url}/p?v=1`,
+      ping: { format: 'query', body: { zip: '{zip}' } },
+    })
+    expect(await pingOf(wire, contractAt(server.url, { delivery }))).toMatchObject({ kind: 'bid' })
+    expect(heard).toMatch(/^GET \/p\?v=1&zip=78701 HTTP\/1\.1\r\n/)
+    expect(heard).not.toMatch(/content-(?:length|type)/i)
+    await server.close()
+  })
+
   it('brings a bid, and reached the buyer as the contract says', async () => {
     const contract = contractAt(mock.url, { delivery: { ping: headed({ authorization: 'Bearer k' }) } })
     expect(await pingOf(wire, contract)).toEqual(bid)

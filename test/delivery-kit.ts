@@ -54,6 +54,7 @@ export function configWith(delivery: object, contract: object = {}): object {
         plan: [{ tier: 'open', strategy: 'auction' }],
       },
     },
+    network: { allowed_cidrs: ['127.0.0.0/8'] },
     buyers: { acme: { zone: 'America/New_York' } },
     contracts: {
       acme: {

@@ -273,7 +273,7 @@ const FAULTY: readonly (readonly [why: string, bend: (c: Loose) => void, path: s
     'a password in the address',
     (c) => (acme(c).delivery.post_url = 'https://u:p@acme.example'),
     'contracts.acme.delivery.post_url',
-    /Authorization header/,
+    /put them into auth/,
   ],
   [
     'a header that frames',

@@ -43,12 +43,40 @@ export function readMessage(readable: Readable): ReadMessage {
     format,
     soap: { version: file.soap?.version ?? '1.1', action: file.soap?.action ?? null },
     body,
+    mail: mailOf(readable, names, path, file),
     reply: file.reply === undefined ? null : replyOf(check, path, file.reply),
   }
   if (file.soap !== undefined && format !== 'soap') check.fault(`${path}.soap`, 'belongs to format: soap. Remove it.')
   if (kind === 'post' && format === 'query' && names.used.size > 0)
     check.warn(`${path}.format`, 'puts the person into an address, which servers write into their logs: prefer form.')
   return { message, used: [...names.used] }
+}
+
+export const isMail = (url: string | undefined): boolean => url !== undefined && /^smtps?:/i.test(url)
+
+/** A post to a mail server is a text, and nothing of HTTP. */
+function mailOf(
+  { check, kind, delivery, path: above }: Readable,
+  names: Names,
+  path: string,
+  file: Draft<MessageFile>,
+): Message['mail'] {
+  const byMail = kind === 'post' && isMail(delivery.post_url)
+  if (!byMail && file.mail !== undefined)
+    check.fault(`${path}.mail`, 'belongs to a post whose post_url is smtp: or smtps:. Remove it.')
+  if (!byMail) return null
+  if (file.mail === undefined && !check.broken(`${path}.mail`))
+    check.fault(`${path}.mail`, 'is missing: post_url is a mail server, so say from, to and subject.')
+  if (file.format !== 'text') check.fault(`${path}.format`, 'must be text: that is what a mail holds.')
+  for (const key of ['method', 'query', 'headers', 'reply'] as const)
+    if (file[key] !== undefined) check.fault(`${path}.${key}`, 'means nothing in a mail: remove it.')
+  const auth = file.auth ?? delivery.auth
+  if (auth !== undefined && !('basic' in auth || 'none' in auth))
+    check.fault(`${file.auth ? path : above}.auth`, 'must be basic: a mail server takes a user and a password.')
+  if (file.mail?.subject === undefined || file.mail.from === undefined) return null
+  const subject = readText(names, `${path}.mail.subject`, file.mail.subject)
+  const to = file.mail.to?.flatMap((one) => one ?? []) ?? []
+  return subject && { from: file.mail.from, to, replyTo: file.mail.reply_to ?? null, subject }
 }
 
 function checkOwnShape(check: Check, path: string, file: Draft<MessageFile>): void {

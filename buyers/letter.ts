@@ -1,0 +1,50 @@
+/** Writes a lead as a letter: one plain text in UTF-8, in the form of RFC 5322. */
+import type { Mail } from '../rules/delivery.ts'
+import type { WallMs } from '../rules/units.ts'
+
+export interface Letter extends Omit<Mail, 'subject'> {
+  readonly subject: string
+  readonly text: string
+  /** Stable over retries, so that a server that has it already can tell. */
+  readonly id: string
+  readonly at: WallMs
+}
+
+/** The whole message, lines ended by CR and LF. */
+export function writeLetter({ from, to, replyTo, subject, text, id, at }: Letter): string {
+  const head = [
+    `From: ${from}`,
+    `To: ${to.join(',\r\n ')}`,
+    ...(replyTo === null ? [] : [`Reply-To: ${replyTo}`]),
+    `Subject: ${encodedWords(subject)}`,
+    `Date: ${new Date(at).toUTCString().replace('GMT', '+0000')}`,
+    `Message-ID: <${id}>`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: base64',
+  ]
+  const body = Buffer.from(text.toWellFormed().replace(/\r?\n/g, '\r\n'), 'utf8').toString('base64')
+  return `${head.join('\r\n')}\r\n\r\n${body.replace(/.{76}/g, '$&\r\n')}\r\n`
+}
+
+/** `Lead desk <leads@example.com>` -> `leads@example.com`: what the server is told. */
+export const bareAddress = (address: string): string => /<([^>]+)>$/.exec(address)?.[1] ?? address
+
+/** One line (RFC 2047): words of at most 75 characters, none of which breaks a character of the text. */
+function encodedWords(text: string): string {
+  const line = text
+    .toWellFormed()
+    .replace(/[\r\n\t]+/g, ' ')
+    .slice(0, 500)
+  if (/^[\x20-\x7e]*$/.test(line) && !line.includes('=?')) return line
+  const words: string[] = []
+  let word = ''
+  for (const letter of line) {
+    if (Buffer.byteLength(word + letter) > 42) {
+      words.push(word)
+      word = ''
+    }
+    word += letter
+  }
+  return [...words, word].map((one) => `=?UTF-8?B?${Buffer.from(one, 'utf8').toString('base64')}?=`).join('\r\n ')
+}
