@@ -5,7 +5,7 @@ import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
-import { type Reason, reasonName } from '../rules/reason.ts'
+import { type Reason, reason, reasonName } from '../rules/reason.ts'
 import type { Sighting } from '../rules/sightings.ts'
 import { awaitsPing, awaitsTurn, bidOf, newAuction, outcomes, pingCounts, seatEnds, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
@@ -38,6 +38,8 @@ export interface ConductPorts {
   readonly metrics: TallyMetrics
   /** Why an operator keeps the lead from the contract now, or null. */
   readonly denied: (lead: LiveLead, contract: Contract) => Reason | null
+  /** Counts a ping that is about to leave; the window of a throttle that forbids it, or null. */
+  readonly throttled: (contract: Contract) => string | null
   /** A hold was refused: the cap's window had no place left. */
   readonly sawFull: (contract: string, window: string) => void
   /** Seals a text that may name a person, such as a redirect's address. */
@@ -167,6 +169,12 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
   })
   const lateAt = ms(lead.openedAt + command.deadlineAt)
   for (const seat of command.seats) {
+    const throttled = ports.throttled(contractOf(lead, seat))
+    if (throttled !== null) {
+      const why = reason('throttle', throttled)
+      queueMicrotask(() => hear(ports, lead, { on: 'noBid', at: now(ports, lead), seat, reason: why }))
+      continue
+    }
     ports.wire.ping(contractOf(lead, seat), lead.wire, lateAt, (said) => {
       const at = now(ports, lead)
       const counts = pingCounts(lead.state, seat, at)

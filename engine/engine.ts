@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { type Courier, createCourier } from '../buyers/courier.ts'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
-import type { Snapshot } from '../rules/version.ts'
+import type { Contract, Snapshot } from '../rules/version.ts'
 import { buyerPages } from './admin/buyer-page.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
@@ -38,6 +38,7 @@ import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
 import { openRedisStore } from './store/redis.ts'
 import { Switchboard } from './switchboard.ts'
+import { Throttles } from './throttles.ts'
 import { Warmth } from './warmth.ts'
 
 export interface Engine {
@@ -72,6 +73,7 @@ interface Core extends EngineOptions {
   readonly wire: OpenBuyersWire
   readonly live: LiveLeads
   readonly hints: Hints
+  readonly throttles: Throttles
   readonly later: Later
   readonly releases: Releases
   readonly ports: IntakePorts
@@ -120,7 +122,9 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
   const switchboard = new Switchboard(db)
   await switchboard.follow(foundation.news)
-  const hints = new Hints(clock, wire.refuses, () => switchboard.now)
+  const throttles = new Throttles({ clock, store: hot, share: () => core.lookout.share })
+  const throttled = (contract: Contract) => throttles.fullWindow(contract)
+  const hints = new Hints(clock, wire.refuses, () => switchboard.now, throttled)
   const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
@@ -146,7 +150,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const lists = await openLists(options)
   const parts = {
     ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, live },
-    ...{ hints, later, releases, lookout, recovery, warmth },
+    ...{ hints, throttles, later, releases, lookout, recovery, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -195,6 +199,7 @@ function intakePorts(core: Core): IntakePorts {
     metrics: core.metrics,
     denied: (lead, contract) => hints.denied(contract, lead.campaign.id, lead.source.id, lead.wire.lead),
     sourcePaused: (source) => core.switchboard.now.sourcePaused(source, clock.wall()),
+    throttled: (contract) => core.throttles.take(contract),
     sawFull: (contract, window) => hints.sawFull(contract, window),
     conceal: (leadId, text) => conceal(sealer, leadId, text),
     reveal: (leadId, text) => reveal(sealer, leadId, text),

@@ -13,13 +13,21 @@ const DOUBTS_MAX = 3
 export class Hints {
   /** True where the contract's buyer is left alone because its server is unwell. */
   readonly unwell: (contract: string) => boolean
+  /** The window in which the contract may not be pinged any more, or null. */
+  readonly throttled: (contract: Contract) => string | null
   readonly #clock: Clock
   /** By contract, so it never grows beyond the configuration's contracts. */
   readonly #full = new Map<string, { readonly window: string; readonly until: number }>()
   #doubts: ReadonlyMap<string, number> = new Map()
   readonly #switches: () => Switches
 
-  constructor(clock: Clock, unwell: (contract: string) => boolean, switches: () => Switches) {
+  constructor(
+    clock: Clock,
+    unwell: (contract: string) => boolean,
+    switches: () => Switches,
+    throttled: (contract: Contract) => string | null,
+  ) {
+    this.throttled = throttled
     this.#clock = clock
     this.unwell = unwell
     this.#switches = switches

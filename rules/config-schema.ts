@@ -209,6 +209,12 @@ const Health = object({
   posts: opt(whole(1, 10_000, 'posts under way')),
 })
 
+const Throttle = object({
+  second: opt(whole(1, 100_000, 'pings a second')),
+  minute: opt(whole(1, 1_000_000, 'pings a minute')),
+  day: opt(whole(1, 100_000_000, 'pings a day')),
+})
+
 const BuyerShape = object({
   name: opt(text('a name')),
   zone: text('an IANA time zone, such as America/Chicago'),
@@ -218,6 +224,7 @@ const BuyerShape = object({
   filter: opt(Type.Unknown()),
   schedule: opt(Schedule),
   pause: opt(Pause),
+  throttle: opt(Throttle),
   health: opt(Health),
   duplicates: opt(BuyerDuplicates),
   suppress: Suppress(),
@@ -245,6 +252,7 @@ const ContractShape = object({
   sources: opt(list(id('a source'), 'a list of source ids')),
   schedule: opt(Schedule),
   pause: opt(Pause),
+  throttle: opt(Throttle),
   caps: opt(Caps),
   source_caps: opt(byId(Caps)),
   post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
@@ -273,6 +281,7 @@ export type CampaignFile = Static<typeof CampaignShape>
 export type FieldFile = Static<typeof FieldShape>
 export type BuyerFile = Static<typeof BuyerShape>
 export type ContractFile = Static<typeof ContractShape>
+export type ThrottleFile = Static<typeof Throttle>
 export type ScheduleFile = Static<typeof Schedule>
 export type PauseFile = Static<typeof Pause>
 export type CapsFile = Static<typeof Caps>

@@ -62,6 +62,9 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
   }
   checkSources(check, path, contract)
   checkContractCaps(check, path, contract)
+  if (contract.throttle !== undefined && !isPinged(contract) && !check.broken(`${path}.delivery`)) {
+    check.fault(`${path}.throttle`, 'says how often it may be pinged, and it is not pinged: cap its sales instead.')
+  }
   const deliverer = { vertical, pinged: isPinged(contract) }
   check.made.deliveries.set(id, checkDelivery(check, `${path}.delivery`, contract.delivery ?? {}, deliverer))
   if ((contract.status ?? 'test') === 'test' && !check.broken(`${path}.status`)) {

@@ -24,6 +24,8 @@ export interface EligibilityHints {
   readonly unwell: (contract: string) => boolean
   /** Why an operator keeps the lead from the contract now, or null. */
   readonly denied?: (contract: Contract, campaign: string, source: string, lead: Lead) => Reason | null
+  /** The window in which a contract that is pinged may not be pinged any more, or null. */
+  readonly throttled?: (contract: Contract) => string | null
 }
 
 /**
@@ -31,7 +33,7 @@ export interface EligibilityHints {
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
  * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, the reason that
- * its buyer is barred for, `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`. Hours and pauses are those of `at`. A
+ * its buyer is barred for, `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`, `throttle_<window>`. Hours and pauses are those of `at`. A
  * test lead is for test deliveries alone: no contract has one, so all are `inactive` for it.
  */
 export function openingOf(
@@ -81,11 +83,13 @@ function reasonOf(name: keyof typeof REASONS, field: string): Reason {
   return why
 }
 
-function knownLimit(contract: string, hints: EligibilityHints): Reason | null {
-  if (hints.unwell(contract)) return 'breaker'
-  if (hints.doubts(contract)) return 'doubts'
-  const window = hints.exhausted(contract)
-  return window === null ? null : reason('cap', window)
+function knownLimit(contract: Contract, hints: EligibilityHints): Reason | null {
+  if (hints.unwell(contract.id)) return 'breaker'
+  if (hints.doubts(contract.id)) return 'doubts'
+  const window = hints.exhausted(contract.id)
+  if (window !== null) return reason('cap', window)
+  const throttled = contract.pinged && hints.throttled ? hints.throttled(contract) : null
+  return throttled === null ? null : reason('throttle', throttled)
 }
 
 /** By reason, in the order in which seats are sorted out. */
@@ -106,7 +110,6 @@ interface Start {
 /** A campaign's contracts, made ready to be asked all at once. It is used by one lead at a time: its bits are its own. */
 class CampaignIndex {
   readonly #contracts: readonly Contract[]
-  readonly #ids: readonly string[]
   readonly #conditions: ConditionIndex
   readonly #hours: HoursIndex
   readonly #reasons: readonly Reason[]
@@ -119,7 +122,6 @@ class CampaignIndex {
 
   constructor(contracts: readonly Contract[]) {
     this.#contracts = contracts
-    this.#ids = contracts.map(({ id }) => id)
     this.#conditions = new ConditionIndex(contracts.map(({ filter }) => filter))
     this.#hours = new HoursIndex(contracts)
     this.#reasons = this.#conditions.fields.map((field) => reasonOf('filter', field))
@@ -173,7 +175,8 @@ class CampaignIndex {
   ): void {
     let kept = 0
     for (const seat of eligible) {
-      const why = denied(this.#contracts[seat]!) ?? knownLimit(this.#ids[seat]!, hints)
+      const contract = this.#contracts[seat]!
+      const why = denied(contract) ?? knownLimit(contract, hints)
       if (why === null) eligible[kept++] = seat
       else bitsOf(excluded, why, this.#alive.length, seat)
     }

@@ -1,7 +1,14 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
 import { capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './config-check.ts'
-import { type BuyerFile, type CampaignFile, type ConfigFile, DEFAULTS, type SourceFile } from './config-schema.ts'
+import {
+  type BuyerFile,
+  type CampaignFile,
+  type ConfigFile,
+  DEFAULTS,
+  type SourceFile,
+  type ThrottleFile,
+} from './config-schema.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
 import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
@@ -10,6 +17,7 @@ import { prepareEligibility } from './eligibility.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
 import { payoutRule } from './price-check.ts'
 import type { Schedule } from './schedule.ts'
+import type { Throttle } from './throttle.ts'
 import { type Micros, ms, parseMoney, wallMs } from './units.ts'
 import type { AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from './version.ts'
 
@@ -111,6 +119,7 @@ function buildBuyer(id: string, buyer: BuyerFile, made: Made): Buyer {
     tcpaText: buyer.tcpa_text ?? null,
     duplicates: buyerDuplicates(buyer.duplicates),
     suppress: buyer.suppress ?? [],
+    throttles: throttlesOf(`buyer:${id}`, buyer.zone, buyer.throttle),
     caps: capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
   }
 }
@@ -214,6 +223,7 @@ function buildContract(
     sources: contract.sources ? new Set(contract.sources) : null,
     schedules,
     pausedUntil: wallMs(Math.max(...paths.map((path) => made.pausedUntil.get(path) ?? 0))),
+    throttles: throttlesOf(`contract:${id}`, buyer.zone, contract.throttle),
     caps: capRules('contract', id, buyer.zone, contract.caps, schedules),
     sourceCaps: mapOf(contract.source_caps ?? {}, (source, caps) =>
       capRules('source_contract', `${source}/${id}`, buyer.zone, caps, schedules),
@@ -227,5 +237,14 @@ function buildContract(
 
 const schedulesAt = ({ schedules }: Made, paths: readonly string[]): readonly Schedule[] =>
   paths.flatMap((path) => schedules.get(path) ?? [])
+
+const THROTTLED = ['second', 'minute', 'day'] as const
+
+function throttlesOf(owner: string, zone: string, file: ThrottleFile = {}): readonly Throttle[] {
+  return THROTTLED.flatMap((window) => {
+    const limit = file[window]
+    return limit === undefined ? [] : { owner, window, limit, zone }
+  })
+}
 
 const money = (text: string): Micros => parseMoney(text)!

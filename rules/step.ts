@@ -353,7 +353,8 @@ function pingAnswered(
   if (!pingCounts(state, event.seat, event.at)) return
   if (event.on === 'bid') seat.buyerReference = event.buyerReference
   const none = event.on === 'noBid' ? event.reason : beyondLimits(seat, event.price)
-  if (none !== null) end(seat, 'lost', none)
+  // A ping that a throttle kept back never left.
+  if (none !== null) end(seat, none.startsWith('throttle') ? 'not_asked' : 'lost', none)
   else if (event.on === 'bid') enterBid(state, seat, event.price)
   if (!isAuction(state)) {
     stopSelling(state, seat)

@@ -19,6 +19,7 @@ import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
 import type { ListSpec } from './suppression.ts'
 import { checkLists } from './suppression-check.ts'
+import type { Throttle } from './throttle.ts'
 import type { Micros, Ms, Ppm, WallMs } from './units.ts'
 import { VERTICALS, type Vertical } from './verticals.ts'
 
@@ -131,6 +132,8 @@ export interface Buyer {
   /** Suppression lists of people that it must not be sold. */
   readonly suppress: readonly string[]
   readonly caps: readonly CapRule[]
+  /** How often its contracts may be pinged together. */
+  readonly throttles: readonly Throttle[]
 }
 
 /** When a buyer's server counts as unwell, and how much of it may be under way in one process. */
@@ -178,6 +181,8 @@ export interface Contract {
   readonly caps: readonly CapRule[]
   /** By source: caps of what that source sells to it. */
   readonly sourceCaps: ReadonlyMap<string, readonly CapRule[]>
+  /** How often it may be pinged. */
+  readonly throttles: readonly Throttle[]
   readonly postMs: Ms
   /** What a 5xx after a whole reply means: in doubt (default) or, where the contract declares it, a rejection. */
   readonly serverError: 'in_doubt' | 'rejected'

@@ -33,7 +33,14 @@ async function underWay(cast: Cast, stored?: Promise<boolean>) {
   })
   const ports: ConductPorts = {
     ...{ clock, ledger, hot: stores.hot, live: new LiveLeads(1), wire: new ScriptedWire(clock, story) },
-    ...{ warm: async () => false, hotLater: () => {}, lateReply: () => {}, givenUp: () => {}, sawFull: () => {} },
+    ...{
+      warm: async () => false,
+      hotLater: () => {},
+      lateReply: () => {},
+      givenUp: () => {},
+      throttled: () => null,
+      sawFull: () => {},
+    },
     denied: () => null,
     ...{ conceal: (_: string, text: string) => text, dice: () => 1, mayAct: () => true, metrics: createMetrics() },
   }

@@ -59,6 +59,7 @@ export const BUYER: Buyer = {
   health: { failures: 8, retryMs: ms(5_000), retryMaxMs: ms(60_000), pings: 512, posts: 128 },
   tcpaText: null,
   caps: [],
+  throttles: [],
 }
 
 export function contractAt(
@@ -88,6 +89,7 @@ export function contractAt(
     pausedUntil: wallMs(0),
     caps: [],
     sourceCaps: new Map(),
+    throttles: [],
     postMs: ms(5_000),
     serverError: 'in_doubt',
     inDoubt: 'hold_unbilled',

@@ -131,7 +131,14 @@ async function open(snapshot: Snapshot, name: 'troubled' | 'calm'): Promise<Live
   await stores.ledger.received(row as never)
   const ports = {
     ...{ clock, wire, live, hot: stores.hot, ledger: stores.ledger, metrics: createMetrics() },
-    ...{ warm: async () => false, hotLater: () => {}, lateReply: () => {}, givenUp: () => {}, sawFull: () => {} },
+    ...{
+      warm: async () => false,
+      hotLater: () => {},
+      lateReply: () => {},
+      givenUp: () => {},
+      sawFull: () => {},
+      throttled: () => null,
+    },
     ...{ denied: () => null, mayAct: () => true, conceal: (_: string, text: string) => text, dice: () => 7 },
   }
   const facts = {

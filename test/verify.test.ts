@@ -243,7 +243,7 @@ class Play {
         givenUp: () => {},
         metrics: createMetrics(),
       },
-      ...{ sawFull: () => {}, denied: () => null },
+      ...{ sawFull: () => {}, denied: () => null, throttled: () => null },
       ...{ conceal: (_: string, text: string) => text, dice: () => 7, mayAct: () => true },
     } satisfies ConductPorts & { hints: unknown }
   }

@@ -11,6 +11,7 @@ import {
 import { type ClaimAnswer, type ClaimRequest, Claims } from '../../rules/claims.ts'
 import { Buckets } from '../../rules/rates.ts'
 import type { Sighting } from '../../rules/sightings.ts'
+import { Allowances, type Lent } from '../../rules/throttle.ts'
 import { type TurnCandidate, Turns } from '../../rules/turns.ts'
 import type { WallMs } from '../../rules/units.ts'
 import type { HotDump, HotStore, Restoration } from './port.ts'
@@ -21,6 +22,7 @@ export class MemoryStore implements HotStore {
   readonly #caps = new Caps()
   readonly #claims = new Claims()
   readonly #buckets = new Buckets()
+  readonly #allowances = new Allowances()
   readonly #turns = new Turns()
   readonly #listeners: (() => void)[] = []
   #epoch = 0
@@ -74,6 +76,10 @@ export class MemoryStore implements HotStore {
 
   async breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void> {
     this.#claims.breakClaim(leadId, fingerprints, idempotency)
+  }
+
+  async allow(window: string, want: number, limit: number, keepMs: number, now: WallMs): Promise<Lent> {
+    return this.#allowances.allow(window, want, limit, keepMs, now)
   }
 
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {

@@ -10,6 +10,7 @@ import type {
 } from '../../rules/caps.ts'
 import type { ClaimAnswer, ClaimRequest, HeldLock, KeptSighting } from '../../rules/claims.ts'
 import type { Level, Sighting } from '../../rules/sightings.ts'
+import type { Lent } from '../../rules/throttle.ts'
 import type { TurnCandidate } from '../../rules/turns.ts'
 import type { Micros, WallMs } from '../../rules/units.ts'
 
@@ -51,6 +52,8 @@ export interface HotStore {
   unclaim(leadId: string, fingerprints: readonly string[], sighting: Sighting | null): Promise<void>
   /** Frees the locks and the bound key of a lead that was never stored, where `leadId` still holds them. The fingerprints say where the key is kept: give them with it. */
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
+  /** Lends up to `want` of what a window of a throttle still has. `keepMs`: for how long its counter is needed. */
+  allow(window: string, want: number, limit: number, keepMs: number, now: WallMs): Promise<Lent>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
   /** Whose turn it is in a round-robin tier: places of the 1 to 1,000 `candidates`, at most `copies`. Asks for no epoch: a store that forgot begins anew. A repeated call takes another turn. */

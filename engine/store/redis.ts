@@ -19,6 +19,7 @@ import {
   seenBy,
 } from '../../rules/claims.ts'
 import { leadTail, oldestMinute, type Sighting, sightingText } from '../../rules/sightings.ts'
+import type { Lent } from '../../rules/throttle.ts'
 import type { TurnCandidate } from '../../rules/turns.ts'
 import { type WallMs, wallMs } from '../../rules/units.ts'
 import { COLD_REPLY, RedisLink, type RedisOptions } from './link.ts'
@@ -115,6 +116,12 @@ export class RedisStore implements HotStore {
     const keys = fingerprints.map((fingerprint) => this.#keys.lock(fingerprint))
     if (idempotency !== null) keys.push(this.#keys.hint(tag, idempotency))
     await this.#link.script('unclaim', [String(keys.length), ...keys, leadId])
+  }
+
+  async allow(window: string, want: number, limit: number, keepMs: number): Promise<Lent> {
+    const args = [this.#keys.throttle(window), String(want), String(limit), String(Math.ceil(keepMs))]
+    const [got, left] = ((await this.#link.script('allow', args)) as readonly unknown[]).map(Number) as [number, number]
+    return { got, left }
   }
 
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
@@ -264,6 +271,11 @@ export class KeyNames {
 
   hint(tag: string, idempotency: string): string {
     return `${this.#prefix}hint:{${tag}}:${idempotency}`
+  }
+
+  /** A window is its owner's with a name behind: the owner is the tag. */
+  throttle(window: string): string {
+    return `${this.#prefix}throttle:{t:${window.split(':', 2).join(':')}}:${window}`
   }
 
   rate(source: string): string {

@@ -8,7 +8,18 @@ import { HINT_MS, LOCK_MS } from '../../rules/claims.ts'
 export type Reply = number | string | readonly string[]
 
 const CAPS_SCRIPTS = ['hold', 'posting', 'commit', 'release'] as const
-const PLAIN_SCRIPTS = ['shut', 'install', 'open', 'reopen', 'claim', 'sighted', 'unclaim', 'rate', 'turn'] as const
+const PLAIN_SCRIPTS = [
+  'shut',
+  'install',
+  'open',
+  'reopen',
+  'claim',
+  'sighted',
+  'unclaim',
+  'allow',
+  'rate',
+  'turn',
+] as const
 export type ScriptName = (typeof CAPS_SCRIPTS)[number] | (typeof PLAIN_SCRIPTS)[number]
 /** Scripts whose number of keys varies take it as their first argument. */
 const KEY_COUNTS: Partial<Record<ScriptName, number>> = {
@@ -20,6 +31,7 @@ const KEY_COUNTS: Partial<Record<ScriptName, number>> = {
   install: 2,
   open: 1,
   reopen: 1,
+  allow: 1,
   rate: 1,
   turn: 1,
 }

@@ -2,7 +2,7 @@
 import type { Opening } from '../../rules/auction.ts'
 import { capsOf, keyPrefix, placesOf, windowWord } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
-import { openingOf } from '../../rules/eligibility.ts'
+import { type EligibilityHints, openingOf } from '../../rules/eligibility.ts'
 import { type Lead, parseLead } from '../../rules/lead.ts'
 import { payoutOf } from '../../rules/money.ts'
 import { type Offer, type OfferUse, openingOfOffer } from '../../rules/offer.ts'
@@ -29,14 +29,19 @@ export interface Cast extends Stage {
 
 /** What every consumer of these stories has; a story names only what matters to it. */
 const CONSUMER = { first_name: 'Ann', last_name: 'Lee', phone: '512-555-0142', email: 'ann@example.com' }
-const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
+const hintsOf = ({ store }: Story): EligibilityHints => ({
+  exhausted: () => null,
+  doubts: () => false,
+  unwell: () => false,
+  throttled: ({ id }) => store?.throttled?.[id] ?? null,
+})
 
 export function castStory(story: Story): Cast {
   const stage = compileStory(story)
   const { campaign, source } = stage
   const opensAt = wallMs(Date.parse(story.clock))
   const lead = readLead(story, stage, opensAt)
-  const sorted = openingIn(story, stage, openingOf(campaign, lead, source, opensAt, NO_HINTS), opensAt)
+  const sorted = openingIn(story, stage, openingOf(campaign, lead, source, opensAt, hintsOf(story)), opensAt)
   const { eligible } = sorted
   const opening = { ...sorted, dice: eligible.map((_, seat) => story.dice[seat] ?? 0) }
   const caps = capsByName(stage)

@@ -188,6 +188,7 @@ function portsOf(
     released: repeats.released,
     mayAct: () => !isUnsure(story, clock.mono()),
     denied: (_, { id }) => deniedBy(story, id, clock.mono()),
+    throttled: () => null,
     sawFull: () => {},
     lateReply: () => {},
     givenUp: () => {},

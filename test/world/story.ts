@@ -78,6 +78,8 @@ export interface StoryContract {
 
 /** How the stores behave. Times are milliseconds since the lead opened. */
 export interface StoryStore {
+  /** By contract: the window in which it was pinged as often as it may be. */
+  readonly throttled?: Readonly<Record<string, 'second' | 'minute' | 'day'>>
   /** How long the store's answers to one contract's steps take. */
   readonly slow?: Readonly<Record<string, { readonly hold?: number; readonly intent?: number }>>
   /** How many turns of a round-robin tier earlier leads had, each with all its contracts. */
