@@ -53,6 +53,7 @@ interface SourceFile {
 
 interface Package {
   readonly scripts: Readonly<Record<string, string>>
+  readonly bin: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
   readonly devDependencies: Readonly<Record<string, string>>
   readonly optionalDependencies: Readonly<Record<string, string>>
@@ -232,7 +233,7 @@ describe('a file', () => {
 
 /** Files that nothing leads to from what a script starts or a test runs. */
 function deadFiles(): string[] {
-  const started = Object.values(manifest.scripts).join(' ')
+  const started = Object.values({ ...manifest.scripts, ...manifest.bin }).join(' ')
   const alive = new Set(everyFile.filter((path) => path.startsWith('deploy/') || path.endsWith('.test.ts')))
   for (const path of everyFile) if (started.includes(path)) alive.add(path)
   const told = (path: string) => sources.find((file) => file.path === path)?.code ?? ''

@@ -1,12 +1,15 @@
 /** The first minute of a newcomer: start with nothing set, sell a lead with the printed line, break it on purpose, stop. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeCsv } from '../engine/csv.ts'
 import { exampleLead } from '../engine/example.ts'
 
 const run = promisify(execFile)
@@ -124,6 +127,32 @@ test('the operator finds the lead, sees why each buyer lost, and replays it', as
   })
   const replayed = JSON.parse(await shell(`curl -s -X POST ${key} ${admin}/admin/v1/leads/${lead_id}:replay`))
   expect(replayed).toMatchObject({ same: true, differs: null })
+})
+
+test('the command line imports leads, follows them, and tells how one went', async () => {
+  const gavelpost = (line: string) =>
+    shell(`GAVELPOST_ADMIN=${admin} GAVELPOST_KEY=demo-admin node engine/cli/main.ts ${line}`)
+  const leads = [1, 2, 3].map(() => exampleLead(Math.floor(Math.random() * 10_000_000)))
+  const header = Object.keys(leads[0]!)
+  const file = join(dataDir, 'leads.csv')
+  writeFileSync(file, writeCsv([header, ...leads.map((one) => Object.values(one)), header.map(() => 'x')]))
+  const follower = spawn(process.execPath, ['engine/cli/main.ts', 'tail', '--count', '3', '--json'], {
+    env: { PATH: process.env['PATH'], GAVELPOST_ADMIN: admin, GAVELPOST_KEY: 'demo-admin' },
+  })
+  const followed = text(follower.stdout)
+  await once(follower.stderr, 'data')
+  const imported = await shell(
+    `GAVELPOST_ADMIN=${admin} SOURCE_KEY=demo npx gavelpost import ${file} --campaign solar --to ${origin} || true`,
+  )
+  expect(imported).toMatch(/^4 leads of .*\n3 {2}sold\n1 {2}refused\n {2}line 5: .*phone/)
+  const told = (await followed)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(told.map(({ status }) => status)).toEqual(['sold', 'sold', 'sold'])
+  const [{ lead_id }] = told
+  expect(await gavelpost(`lead ${lead_id}`)).toMatch(/^Lead .* sold\n[\s\S]*\nWhy\n[\s\S]*to win: /)
+  expect(await gavelpost(`replay ${lead_id}`)).toMatch(/^The same: \d+ rows\.\n$/)
 })
 
 test('a change that is published decides the next lead', async () => {

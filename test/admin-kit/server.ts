@@ -75,11 +75,15 @@ export class AdminKit {
 
   ask({ method, path, key = 'admin', headers = {}, body }: Asked): Promise<Response> {
     const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
-    return fetch(`http://127.0.0.1:${this.#admin.port}${path}`, {
+    return fetch(`${this.origin}${path}`, {
       method,
       headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...type, ...headers },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#admin.port}`
   }
 
   /** The answer's body where the status is the expected one. */
