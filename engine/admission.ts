@@ -109,7 +109,12 @@ function keyNamed(snapshot: Snapshot, given: string | null): ApiKey | Refused {
   return key ?? { refused: problem.keyUnknown() }
 }
 
-function headerKey(request: EdgeRequest): string | null {
+/** As a bearer, as the password of basic authentication, or in a header of its own. */
+export function headerKey(request: EdgeRequest): string | null {
   const { authorization, apiKey } = request.headers
-  return authorization !== null && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : apiKey
+  if (authorization === null) return apiKey
+  if (/^bearer /i.test(authorization)) return authorization.slice(7).trim()
+  if (!/^basic /i.test(authorization)) return apiKey
+  const credentials = Buffer.from(authorization.slice(6).trim(), 'base64').toString()
+  return credentials.slice(credentials.indexOf(':') + 1) || apiKey
 }

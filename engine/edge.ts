@@ -13,6 +13,8 @@ const ROUTES = [
   { name: 'postLead', method: 'post', path: '/v1/campaigns/:campaign/leads' },
   { name: 'ping', method: 'post', path: '/v1/campaigns/:campaign/pings' },
   { name: 'postOffered', method: 'post', path: '/v1/pings/:ping/lead' },
+  { name: 'dialect', method: 'post', path: '/v1/dialects/:dialect/:campaign/:call' },
+  { name: 'dialect', method: 'get', path: '/v1/dialects/:dialect/:campaign/:call' },
   { name: 'spec', method: 'get', path: '/v1/campaigns/:campaign/spec' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'alive', method: 'get', path: '/healthz' },
@@ -25,6 +27,7 @@ export type RouteName = Exclude<Route['name'], 'alive' | 'ready'>
 
 export interface EdgeRequest {
   readonly route: RouteName
+  readonly method: Route['method']
   /** Segments that stand for names in the route's path, decoded, in order. */
   readonly params: readonly string[]
   readonly query: { get(name: string): string | null }
@@ -34,7 +37,7 @@ export interface EdgeRequest {
     readonly authorization: string | null
     readonly apiKey: string | null
     readonly idempotencyKey: string | null
-    /** These are read of a GET alone. */
+    /** These are read where their route looks at them. */
     readonly accept: string | null
     readonly host: string | null
     readonly forwardedProto: string | null
@@ -348,25 +351,34 @@ type Draft = { -readonly [K in keyof EdgeRequest]: EdgeRequest[K] }
 /** All that is needed of the library's request: it is gone when its callback returns. */
 function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, beganAt: Ms): Draft {
   const query = req.getQuery()
-  const ofGet = (name: string): string | null => (route.method === 'get' && req.getHeader(name)) || null
+  const told = route.method === 'get' || route.name === 'dialect'
+  const more = (name: string): string | null => (told && req.getHeader(name)) || null
   return {
     route: route.name as RouteName,
-    params: [decoded(req.getParameter(0) ?? '')],
+    method: route.method,
+    params: paramsOf(route, req),
     query: query ? new URLSearchParams(query) : NO_QUERY,
     contentType: req.getHeader('content-type'),
     headers: {
       authorization: req.getHeader('authorization') || null,
       apiKey: req.getHeader('x-api-key') || null,
       idempotencyKey: req.getHeader('idempotency-key') || null,
-      accept: ofGet('accept'),
-      host: ofGet('host'),
-      forwardedProto: ofGet('x-forwarded-proto'),
+      accept: more('accept'),
+      host: more('host'),
+      forwardedProto: more('x-forwarded-proto'),
     },
     body: NO_BYTES,
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
     beganAt,
     receivedAt: beganAt,
   }
+}
+
+function paramsOf({ path }: Route, req: uWS.HttpRequest): string[] {
+  const params = [decoded(req.getParameter(0) ?? '')]
+  for (let at = 1, next = path.indexOf(':', path.indexOf(':') + 1); next > 0; at++, next = path.indexOf(':', next + 1))
+    params.push(decoded(req.getParameter(at) ?? ''))
+  return params
 }
 
 /** A segment whose escapes are broken is taken as it stands: it names nothing. */

@@ -10,6 +10,7 @@ import type { AdminPort } from './admin/port.ts'
 import { assertAlone } from './alone.ts'
 import { conceal, reveal } from './conceal.ts'
 import { faultsInWords, type Reload } from './configuration.ts'
+import { takeInDialect } from './dialects.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
@@ -217,6 +218,8 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return takePing(ports, request)
       case 'postOffered':
         return takeOfferedLead(ports, request)
+      case 'dialect':
+        return takeInDialect(ports, request)
       case 'spec':
         return readSpec(core.snapshot, request)
       case 'readLead':

@@ -93,6 +93,7 @@ const SourceShape = object({
   min_payout: opt(money()),
   filter: opt(Type.Unknown()),
   postbacks: opt(byId(PostbackShape)),
+  pending_as: opt(word('unsold', 'sold', 'pending')),
   answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
   caps: opt(Caps),
 })
@@ -168,6 +169,7 @@ const CampaignShape = object({
   total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
   duplicates: opt(CampaignDuplicates),
   suppress: Suppress(),
+  allow_get: opt(flag()),
   offers: opt(
     object({
       seconds: opt(whole(5, OFFER_MAX_SECONDS, 'seconds')),

@@ -88,6 +88,7 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
     burst: source.burst ?? 2 * ratePerSecond,
     floor: money(source.floor ?? DEFAULTS.floor),
     payout: source.payout ? payoutRule(source.payout) : null,
+    pendingAs: source.pending_as ?? 'unsold',
     postbacks: mapOf(source.postbacks ?? {}, (_, { url, method, secrets, events }) => ({
       url,
       method: method ?? 'GET',
@@ -172,6 +173,7 @@ function buildCampaign(
     totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
     duplicates,
     suppress: campaign.suppress ?? [],
+    allowsGet: campaign.allow_get ?? false,
     offers: {
       lifeMs: ms((campaign.offers?.seconds ?? DEFAULTS.offer_seconds) * 1_000),
       shortfall: campaign.offers?.shortfall ?? 'eat_to_zero_margin',

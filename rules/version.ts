@@ -87,6 +87,8 @@ export interface Source {
   /** By campaign. */
   readonly rules: ReadonlyMap<string, HouseRules>
   readonly answerWithinMs: Ms
+  /** What a dialect without a word for it says of a lead that is pending. */
+  readonly pendingAs: 'unsold' | 'sold' | 'pending'
   /** By campaign: how the source hears what became of its leads. */
   readonly postbacks: ReadonlyMap<string, Postback>
   /** By campaign: which leads the source may send there. */
@@ -212,6 +214,8 @@ export interface Campaign {
   /** Suppression lists of people that nobody may be sold. */
   readonly suppress: readonly string[]
   readonly offers: OfferRule
+  /** Leads may come in an address, which proxies log. */
+  readonly allowsGet: boolean
   readonly tiers: readonly Tier[]
   /** In seat order. */
   readonly contracts: readonly Contract[]

@@ -477,6 +477,7 @@ describe('a good configuration', () => {
       payout: null,
       minPayout: 0,
       answerWithinMs: 60_000,
+      pendingAs: 'unsold',
       postbacks: new Map(),
       filters: new Map(),
       rules: new Map(),

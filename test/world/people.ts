@@ -315,6 +315,7 @@ export function peoplePorts(
 
 export const requestOf = (lead: PeopleLead): EdgeRequest => ({
   route: 'postLead',
+  method: 'post',
   params: [lead.campaign ?? 'solar'],
   query: new URLSearchParams(),
   contentType: 'application/json',
