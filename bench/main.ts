@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Deck } from './deck.ts'
+import { duplicates } from './duplicates.ts'
 import { byContracts } from './eligibility.ts'
 import { isolation } from './isolation.ts'
 import { type Measured, measure, warmUp } from './measure.ts'
@@ -20,8 +21,12 @@ import {
 import { startStores } from './stores.ts'
 
 const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
-const ISOLATION = 'isolation'
-const NAMES: readonly string[] = [...RIVALS, ...Object.keys(MICRO), ISOLATION]
+/** Benches that start what they need themselves; each gives its figures by name. */
+const APART: Readonly<Record<string, (plan: Plan) => Promise<Figures>>> = {
+  isolation: isolationFigures,
+  duplicates: ({ seconds }) => duplicates(seconds > 1 ? 1_000_000 : 50_000),
+}
+const NAMES: readonly string[] = [...RIVALS, ...Object.keys(MICRO), ...Object.keys(APART)]
 const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--seconds n] [--strict]
   names      any of ${NAMES.join(', ')}; all where none is named
   --json     the last line is one JSON object with every figure
@@ -33,8 +38,7 @@ const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--secon
 interface Plan {
   readonly rivals: readonly RivalName[]
   readonly micro: readonly string[]
-  /** With a buyer that hangs: what leads that do not ask it notice. */
-  readonly isolation: boolean
+  readonly apart: readonly string[]
   readonly rounds: number
   readonly seconds: number
   readonly json: boolean
@@ -64,7 +68,7 @@ function readPlan(args: readonly string[]): Plan | string {
     const named = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
     const { json, strict } = values
     const [rivals, micro] = [RIVALS.filter(named), Object.keys(MICRO).filter(named)]
-    return { rivals, micro, isolation: named(ISOLATION), rounds, seconds, json, strict }
+    return { rivals, micro, apart: Object.keys(APART).filter(named), rounds, seconds, json, strict }
   } catch (error) {
     return (error as Error).message
   }
@@ -129,6 +133,7 @@ function microFigures(plan: Plan): Figures {
   return Object.assign({}, ...plan.micro.map((name) => MICRO[name]!(batchMs))) as Figures
 }
 
+/** With a buyer that hangs: what leads that do not ask it notice. */
 async function isolationFigures(plan: Plan): Promise<Figures> {
   progress('one of ten buyers hangs')
   const figures = await isolation(plan.rounds, plan.seconds)
@@ -144,14 +149,15 @@ async function main(): Promise<void> {
   }
   const micro = microFigures(plan)
   const compared = figuresOf(await compare(plan))
-  const apart = plan.isolation ? await isolationFigures(plan) : {}
+  const apart: Record<string, number> = {}
+  for (const name of plan.apart) Object.assign(apart, await APART[name]!(plan))
   const figures: Figures = { ...compared, ...micro, ...apart }
   const verdicts = verdictsOf(figures)
   const cores = availableParallelism()
   const run = `median over ${plan.rounds} round(s), ${plan.seconds} s a phase, ten buyers a lead, Redis and Postgres real and durable`
   const parts = [
     ...(plan.rivals.length > 0 ? [rivalTable(compared), run] : []),
-    ...(plan.micro.length > 0 || plan.isolation ? [microTable({ ...micro, ...apart })] : []),
+    ...(plan.micro.length + plan.apart.length > 0 ? [microTable({ ...micro, ...apart })] : []),
     `${cores} cores carry engine, buyers, load, Redis and Postgres at once: trust CPU per lead and ratios, not leads a second.`,
     ...(verdicts.length > 0 ? [verdictTable(verdicts)] : []),
   ]

@@ -1,7 +1,6 @@
 /** Reads a suppression list's file, however long, into the numbers that stand for its entries. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { entryOf, type ListHash, type ListSpec } from '../rules/suppression.ts'
 import type { Sealer } from './seal.ts'
 
@@ -17,6 +16,8 @@ export interface ReadList {
 const MOST_ENTRIES = 50_000_000
 const SHOWN_FAULTS = 20
 const PROGRESS_LINES = 100_000
+const PIECE = 262_144
+const LONGEST_LINE = 65_536
 
 /** The number that stands for an entry. `hash`: how the list's entries are hashed; null where they are plain. */
 export function listNumber(seal: Sealer, hash: ListHash | null, text: string): number {
@@ -40,25 +41,41 @@ export async function readList(
   let numbers = new Float64Array(1 << 16)
   let [size, line, faults] = [0, 0, 0]
   const faultyLines: number[] = []
-  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (++line % PROGRESS_LINES === 0) progress(line)
-    const cell = text.split(',', 1)[0]!.replaceAll('"', '').trim()
-    if (cell === '') continue
-    const entry = entryOf(spec, cell)
-    if (entry === null) {
-      if (++faults <= SHOWN_FAULTS) faultyLines.push(line)
-      continue
+  for await (const texts of linesOf(path)) {
+    for (const text of texts) {
+      if (++line % PROGRESS_LINES === 0) progress(line)
+      const cell = text.split(',', 1)[0]!.replaceAll('"', '').trim()
+      if (cell === '') continue
+      const entry = entryOf(spec, cell)
+      if (entry === null) {
+        if (++faults <= SHOWN_FAULTS) faultyLines.push(line)
+        continue
+      }
+      if (size === numbers.length) numbers = grown(numbers, path)
+      numbers[size++] = numberOf(seal, entry)
     }
-    if (size === numbers.length) {
-      if (size >= MOST_ENTRIES)
-        throw new Error(`${path} has more than ${MOST_ENTRIES} entries: split it into two lists`)
-      const larger = new Float64Array(2 * size)
-      larger.set(numbers)
-      numbers = larger
-    }
-    numbers[size++] = numberOf(seal, entry)
   }
   return { numbers: distinct(numbers.slice(0, size)), faults, faultyLines }
+}
+
+/** The lines of a file, as many at once as a piece of it has: one by one they would cost as much as what is done with them. */
+async function* linesOf(path: string): AsyncGenerator<readonly string[]> {
+  let rest = ''
+  for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: PIECE })) {
+    const lines = (rest + piece).split('\n')
+    rest = lines.pop()!
+    if (rest.length > LONGEST_LINE) throw new Error(`${path} has a line of more than ${LONGEST_LINE} characters`)
+    yield lines
+  }
+  yield [rest]
+}
+
+function grown(numbers: Float64Array, path: string): Float64Array<ArrayBuffer> {
+  if (numbers.length >= MOST_ENTRIES)
+    throw new Error(`${path} has more than ${MOST_ENTRIES} entries: split it into two lists`)
+  const larger = new Float64Array(Math.min(2 * numbers.length, MOST_ENTRIES))
+  larger.set(numbers)
+  return larger
 }
 
 function distinct(numbers: Float64Array): Float64Array {

@@ -44,8 +44,8 @@ export const LOCK_MS = 300_000
 export const HINT_MS = 24 * 3_600_000
 /** Most keys and locks that one process keeps; beyond it those that lapse soonest are let go. */
 const MAX_CLAIMS = 2_000_000
-/** Most fingerprints with sightings that one process keeps, some 600 MB; beyond it the longest known are let go. */
-const MAX_SEEN = 5_000_000
+/** Most fingerprints with sightings that one process keeps, some 550 MB; beyond it the longest known are let go. */
+const MAX_SEEN = 3_000_000
 const SWEEP_LIMIT = 64
 /** Fingerprints that each new one looks at, and forgets where nothing about them matters any more. */
 const SWEEP_SEEN = 4
@@ -105,6 +105,11 @@ export class Claims {
   #sweeping = this.#seen.entries()
   /** `i<hint>` and `p<fingerprint>`, by when they lapse. */
   readonly #due = new DueQueue()
+
+  /** Fingerprints of which something is kept. */
+  get seen(): number {
+    return this.#seen.size
+  }
 
   /** Shuts every tag; what is known stays. */
   shut(): void {

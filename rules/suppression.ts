@@ -59,6 +59,11 @@ export function entryOf({ of, hash }: Pick<ListSpec, 'of' | 'hash'>, line: strin
   const text = line.trim().toLowerCase()
   if (hash !== null) return DIGEST[hash].test(text) ? text : null
   if (of === 'domain') return /^(?=.{4,253}$)([a-z0-9-]+\.)+[a-z0-9-]{2,}$/.test(text) ? text : null
+  if (of === 'phone') {
+    const digits = text.replace(/[\s().+-]/g, '')
+    // The shape of an American number is enough, and a hundred times as quick.
+    if (/^1?[2-9]\d{2}[2-9]\d{6}$/.test(digits)) return digits.slice(-10)
+  }
   const read = readField(fieldType(TYPE_OF[of]), { type: TYPE_OF[of] }, line.trim(), { now: null })
   if (typeof read === 'string') return null
   return formsOf(of, String(read.normal)).at(-1)!

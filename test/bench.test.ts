@@ -197,11 +197,13 @@ describe('npm run bench', () => {
     expect(stdout).toContain('ratio_to_floor')
   })
 
-  it('measures eligibility alone where it is named', async () => {
-    const { code, stdout } = await bench('eligibility', '--short', '--json')
+  it('measures alone what is named: eligibility, and what duplicates and lists keep in memory', async () => {
+    const { code, stdout } = await bench('eligibility', 'duplicates', '--short', '--json')
     expect(code).toBe(0)
     const figures = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, number>
     expect(figures['eligibility_1000_us']).toBeGreaterThan(0)
+    for (const name of ['prints_redis_mb', 'prints_in_process_mb', 'list_plain_s', 'list_mb'])
+      expect(figures[name], name).toBeGreaterThan(0)
     expect(figures).not.toHaveProperty('floor_us')
   })
 

@@ -250,7 +250,7 @@ test('claims expire on their own, whatever clock the engine reads', async () => 
   const sighting = { leadId: 'L1', campaign: 'solar', level: 3, sold: ['acme'], asked: [], at: now } as const
   await store.unclaim('L1', ['solar:abcd'], { ...sighting, keepMs: 30 * DAY_MS })
   expect(await client.exists('gp:lock:{f:solar}:abcd')).toBe(0)
-  expect(await client.pttl('gp:seen:{f:solar}:abc')).toBeGreaterThan(29.9 * DAY_MS)
+  expect(await client.pttl('gp:seen:{f:solar}:ab3')).toBeGreaterThan(29.9 * DAY_MS)
   await store.rate('demo', 1, 5, 10, now)
   expect(await client.pttl('gp:rate:{r:demo}')).toBeGreaterThan(50_000)
   await client.quit()
