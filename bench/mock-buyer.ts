@@ -1,15 +1,18 @@
 /** Scripted buyers as one small HTTP/1.1 server: many buyers by path, each with a temper, and a record of every post. */
 import fs from 'node:fs'
 import net from 'node:net'
-import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
+import tls from 'node:tls'
 import { type BuyerConfig, Buyers, type MockAction, type MockRequest, type Script } from './mock-temper.ts'
 
 export type { BuyerConfig, MockAction, MockRequest, Script } from './mock-temper.ts'
 
 export interface MockOptions {
+  /** 127.0.0.1 where absent. */
+  readonly host?: string
   /** 0 (default): any free one. */
   readonly port?: number
+  /** PEM: speaks TLS with it. */
+  readonly tls?: { readonly key: string; readonly cert: string }
   readonly seed?: number
   /** By the first segment of the path: `/acme/ping`, `/acme/post`. `*` stands for everybody who is not listed. */
   readonly buyers?: Readonly<Record<string, BuyerConfig>>
@@ -17,6 +20,8 @@ export interface MockOptions {
   readonly record?: string
   /** Asked first for every request; undefined leaves it to the buyer's temper. */
   readonly script?: Script
+  /** Told of every request and what was decided. */
+  readonly heard?: (request: MockRequest, action: MockAction) => void
   /** Keeps every request in `requests`, for tests. */
   readonly keep?: boolean
 }
@@ -39,7 +44,7 @@ const MAX_REQUEST_BYTES = 1024 * 1024
 const HEAD_END = '\r\n\r\n'
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
 
-/** Starts listening on 127.0.0.1. Rejects where the port is taken. */
+/** Starts listening. Rejects where the port is taken. */
 export async function startMockBuyers(options: MockOptions = {}): Promise<MockBuyers> {
   const buyers = new Buyers(options.buyers ?? { '*': {} }, options.seed ?? 1, options.script)
   const record = options.record === undefined ? null : fs.openSync(options.record, 'a', 0o600)
@@ -49,10 +54,11 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
   const serve = (socket: net.Socket, request: MockRequest): void => {
     if (options.keep) requests.push(request)
     const action = buyers.decide(request)
+    options.heard?.(request, action)
     if (record !== null && request.kind === 'post') fs.writeSync(record, recordLine(request, action))
     act(socket, action)
   }
-  const server = net.createServer({ noDelay: true }, (socket) => {
+  const taken = (socket: net.Socket): void => {
     sockets.add(socket)
     socket.on('close', () => {
       sockets.delete(socket)
@@ -61,14 +67,16 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
     // A peer that hangs up is part of the play.
     socket.on('error', () => socket.destroy())
     socket.on('data', requestReader(socket, serve))
-  })
+  }
+  const server = serverOf(options, taken)
+  const host = options.host ?? '127.0.0.1'
   await new Promise<void>((listening, failed) => {
     server.once('error', failed)
-    server.listen({ port: options.port ?? 0, host: '127.0.0.1', backlog: 2048 }, listening)
+    server.listen({ port: options.port ?? 0, host, backlog: 2048 }, listening)
   })
   const { port } = server.address() as net.AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${options.tls ? 'https' : 'http'}://${host}:${port}`,
     port,
     requests,
     counts: buyers.counts,
@@ -81,6 +89,19 @@ export async function startMockBuyers(options: MockOptions = {}): Promise<MockBu
       if (record !== null) fs.closeSync(record)
     },
   }
+}
+
+function serverOf({ tls: pem }: MockOptions, taken: (socket: net.Socket) => void): net.Server {
+  if (pem === undefined) return net.createServer({ noDelay: true }, taken)
+  const server = tls.createServer({ ...pem, noDelay: true }, taken)
+  server.on('tlsClientError', (_, socket) => socket.destroy())
+  return server
+}
+
+/** Over TLS a socket cannot be reset, only cut. */
+function reset(socket: net.Socket): void {
+  if (socket instanceof tls.TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Collects what a socket sends and hands on whole requests, one after the other: a client that pipelines is out of scope. */
@@ -176,13 +197,13 @@ function perform(socket: net.Socket, action: MockAction): void {
     case 'never':
       return
     case 'reset':
-      socket.resetAndDestroy()
+      reset(socket)
       return
     case 'half':
       halve(socket, action)
       return
     case 'reset_after_head':
-      socket.write(headOf(plainText(action)), () => socket.resetAndDestroy())
+      socket.write(headOf(plainText(action)), () => reset(socket))
       return
     case 'drip':
       drip(socket, plainText(action), headOf(plainText(action)).length, action.everyMs ?? 200)
@@ -243,43 +264,4 @@ function flood(socket: net.Socket, { body = '', flood }: MockAction): void {
   socket.on('drain', pump)
   socket.write(body)
   pump()
-}
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string', default: '0' },
-      config: { type: 'string' },
-      record: { type: 'string' },
-      seed: { type: 'string', default: '1' },
-      'until-stdin-ends': { type: 'boolean', default: false },
-    },
-  })
-  const buyers = values.config === undefined ? undefined : readConfig(values.config)
-  const mock = await startMockBuyers({
-    port: Number(values.port),
-    seed: Number(values.seed),
-    ...(buyers ? { buyers } : {}),
-    ...(values.record ? { record: values.record } : {}),
-  })
-  const stop = (): void => {
-    void mock.close().then(() => process.exit(0))
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
-  if (values['until-stdin-ends']) process.stdin.resume().on('end', stop)
-  console.log(`ready ${mock.url}`)
-}
-
-function readConfig(file: string): Readonly<Record<string, BuyerConfig>> {
-  const parsed = JSON.parse(fs.readFileSync(file, 'utf8')) as { readonly buyers?: Record<string, BuyerConfig> }
-  if (parsed.buyers === undefined) throw new Error(`${file} has no "buyers": {"acme": {"ping": {...}, "post": {...}}}`)
-  return parsed.buyers
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  main().catch((error: Error) => {
-    console.error(`the scripted buyers did not start: ${error.message}`)
-    process.exit(1)
-  })
 }

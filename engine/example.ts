@@ -8,7 +8,7 @@ const beside = (path: string): string => fileURLToPath(new URL(path, import.meta
 export const EXAMPLE_FILE = beside('./example.yaml')
 /** Tempers of the six buyers, by the first part of their paths. */
 export const EXAMPLE_BUYERS_FILE = beside('./example-buyers.json')
-const BUYERS_PROGRAM = beside('../bench/mock-buyer.ts')
+const BUYERS_PROGRAM = beside('../bench/buyer-sim.ts')
 const READY_WITHIN_MS = 15_000
 
 export interface ScriptedBuyers {
@@ -20,7 +20,7 @@ export interface ScriptedBuyers {
 
 /** Starts the six buyers as a process of their own, which ends when this one does. Throws where it does not get ready. */
 export function startScriptedBuyers(): Promise<ScriptedBuyers> {
-  const args = [BUYERS_PROGRAM, '--config', EXAMPLE_BUYERS_FILE, '--until-stdin-ends']
+  const args = [BUYERS_PROGRAM, '--config', EXAMPLE_BUYERS_FILE, '--port', '0', '--until-stdin-ends']
   // A group of its own: Ctrl-C must not end the buyers before the engine has drained.
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: {} })
   const gone = new Promise<void>((done) => child.once('close', () => done()))

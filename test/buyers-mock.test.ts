@@ -107,8 +107,8 @@ describe('the program', () => {
     const config = path.join(folder, 'buyers.json')
     const record = path.join(folder, 'cli.jsonl')
     fs.writeFileSync(config, JSON.stringify({ buyers: { acme: { ping: { bid: { fixed: '22.00' } } } } }))
-    const program = path.join(import.meta.dirname, '../bench/mock-buyer.ts')
-    const child = spawn(process.execPath, [program, '--config', config, '--record', record], {
+    const program = path.join(import.meta.dirname, '../bench/buyer-sim.ts')
+    const child = spawn(process.execPath, [program, '--port', '0', '--config', config, '--record', record], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const ended = new Promise((done) => child.once('exit', done))
@@ -126,8 +126,10 @@ describe('the program', () => {
   })
 
   it('ends with its parent where it is told to', async () => {
-    const program = path.join(import.meta.dirname, '../bench/mock-buyer.ts')
-    const child = spawn(process.execPath, [program, '--until-stdin-ends'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const program = path.join(import.meta.dirname, '../bench/buyer-sim.ts')
+    const child = spawn(process.execPath, [program, '--port', '0', '--until-stdin-ends'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     const ended = new Promise((done) => child.once('exit', done))
     await new Promise((said) => child.stdout.once('data', said))
     child.stdin.end()

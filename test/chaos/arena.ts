@@ -99,8 +99,16 @@ export class Arena {
   static async open(options: ArenaOptions): Promise<Arena> {
     const folder = mkdtempSync(join(tmpdir(), 'gavelpost-chaos-'))
     writeFileSync(join(folder, 'tempers.json'), JSON.stringify({ buyers: options.calm ? CALM : TEMPERS }))
-    const record = ['--config', join(folder, 'tempers.json'), '--record', join(folder, 'posts.jsonl')]
-    const buyers = new Program('bench/mock-buyer.ts', record, {}, READY)
+    const record = [
+      '--port',
+      '0',
+      '--quiet',
+      '--config',
+      join(folder, 'tempers.json'),
+      '--record',
+      join(folder, 'posts.jsonl'),
+    ]
+    const buyers = new Program('bench/buyer-sim.ts', record, {}, READY)
     const [redis, databaseUrl] = await Promise.all([startRedis({ aof: true }), createDatabase(options.server)])
     const [, origin] = await buyers.ready()
     const { cap = 1_000_000, standing = 12 } = options
