@@ -7,6 +7,7 @@ import { mayCall } from '../engine/admin/operation.ts'
 import { goodConfig, sha256, TOKEN } from './admin-kit/configs.ts'
 import { type Described, describedIn, requestOf, SPOILERS } from './admin-kit/requests.ts'
 import { AdminKit, ROLES } from './admin-kit/server.ts'
+import { fuzzRuns } from './fuzz.ts'
 import { intent, received } from './ledger-kit.ts'
 
 let kit: AdminKit
@@ -61,7 +62,7 @@ describe('the document', () => {
 })
 
 describe('requests made from the document', () => {
-  const runs = Number(process.env['GAVEL_FUZZ'] ?? 6)
+  const runs = fuzzRuns(6, 200)
 
   it('are answered as it says, good ones and bad ones', async () => {
     // What is made up may well be published: that is nobody else's ledger.
