@@ -8,6 +8,7 @@ import { buyerPages } from './admin/buyer-page.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
 import { assertAlone } from './alone.ts'
+import { Balances } from './balances.ts'
 import { conceal, reveal } from './conceal.ts'
 import { faultsInWords, type Reload } from './configuration.ts'
 import { takeInDialect } from './dialects.ts'
@@ -75,6 +76,7 @@ interface Core extends EngineOptions {
   readonly live: LiveLeads
   readonly hints: Hints
   readonly throttles: Throttles
+  readonly balances: Balances
   readonly later: Later
   readonly releases: Releases
   readonly ports: IntakePorts
@@ -123,6 +125,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
   const switchboard = new Switchboard(db)
   await switchboard.follow(foundation.news)
+  const balances = new Balances({ db, hot, clock, snapshot: () => core.snapshot, log: note })
   const throttles = new Throttles({ clock, store: hot, share: () => core.lookout.share })
   const throttled = (contract: Contract) => throttles.fullWindow(contract)
   const hints = new Hints(clock, wire.refuses, () => switchboard.now, throttled)
@@ -151,14 +154,14 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const lists = await openLists(options)
   const parts = {
     ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, live },
-    ...{ hints, throttles, later, releases, lookout, recovery, warmth },
+    ...{ hints, throttles, balances, later, releases, lookout, recovery, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
   hot.onCold(() => warmth.turnedCold())
   warmth.turnedCold()
   await warmth.wait()
-  await Promise.all([recovery.start(), lookout.start()])
+  await Promise.all([recovery.start(), lookout.start(), balances.start()])
   postbacks.start()
   return core
 }
@@ -330,7 +333,7 @@ function reloadInWords(name: string, reload: Reload): string {
 }
 
 async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> {
-  const { clock, env, live, wire, ledger, hot, later, ownership, lookout, recovery, warmth } = core
+  const { clock, env, live, wire, ledger, hot, later, ownership, lookout, balances, recovery, warmth } = core
   core.draining = true
   watch.close()
   await new Promise<void>((waited) => clock.after(ms(env.unreadyMs), waited))
@@ -338,6 +341,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   const patience = new Promise<void>((waited) => clock.after(ms(env.drainMs), waited))
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
   lookout.stop()
+  balances.stop()
   core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop()])
   await core.courier.close()

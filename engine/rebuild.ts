@@ -94,7 +94,9 @@ interface StoredRow {
 
 /** Names of a version's caps and tags: where two versions share one, its counter is the same. */
 function countedBy(snapshot: Snapshot): string[] {
-  const caps = rulesOf(snapshot).map(({ rule }) => `${keyPrefix(rule)}${rule.zone}:${rule.dayStart ?? 0}`)
+  const caps = rulesOf(snapshot).map(
+    ({ rule }) => `${keyPrefix(rule)}${rule.currency ?? rule.zone}:${rule.dayStart ?? 0}`,
+  )
   const kept = scopesOf(snapshot).map(([scope, keepMs]) => `f:${scope}:${keepMs}`)
   return [...caps, ...tagsOf(snapshot), ...kept]
 }
@@ -161,13 +163,14 @@ export async function readRestoration(
   await client.query(`set local statement_timeout = ${LONG_MS}`)
   const tokens = await openTokens(client)
   const committed = await committedGroups(client, snapshots, now)
+  const paid = await paidIn(client, snapshots)
   const locks = await undecidedLocks(client, now)
   await client.query('commit')
   const tags = new Set(tokens.flatMap(({ groups }) => groups.map(({ tag }) => tag)))
   for (const snapshot of snapshots) for (const tag of tagsOf(snapshot)) tags.add(tag)
   const scopes = new Map(snapshots.flatMap(scopesOf))
   const sightings = sightingsOf(client, scopes, now)
-  return { epoch, committed, tokens, tags: [...tags], scopes: [...scopes.keys()], locks, sightings }
+  return { epoch, committed, paid, tokens, tags: [...tags], scopes: [...scopes.keys()], locks, sightings }
 }
 
 function tagsOf({ sources, campaigns, buyers }: Snapshot): string[] {
@@ -197,6 +200,7 @@ interface Sum {
   readonly source: string
   readonly buyer: string
   readonly contract: string
+  readonly currency: string
   readonly n: number
   readonly bid: number
 }
@@ -260,6 +264,26 @@ async function rollingGroups(client: pg.PoolClient, owned: readonly OwnedRule[],
   return [...groups.values()]
 }
 
+/** Entries of every balance that these versions have. */
+async function paidIn(
+  client: pg.PoolClient,
+  snapshots: readonly Snapshot[],
+): Promise<NonNullable<Restoration['paid']>> {
+  const { rows } = await client.query<{ buyer: string; currency: string; seq: number; total: number }>({
+    text: 'select buyer, currency, seq, total from balances where seq > 0',
+    ...PATIENT,
+  })
+  const rules = new Map(
+    snapshots
+      .flatMap(rulesOf)
+      .flatMap(({ rule, buyer }) => (rule.window === 'balance' ? [[`${buyer} ${rule.currency}`, rule]] : [])),
+  )
+  return rows.flatMap(({ buyer, currency, seq, total }) => {
+    const rule = rules.get(`${buyer} ${currency}`)
+    return rule ? { tag: `b:${buyer}`, key: keyPrefix(rule) + currency, seq, total } : []
+  })
+}
+
 function rulesOf(snapshot: Snapshot): OwnedRule[] {
   const { version } = snapshot
   const own = (rules: readonly CapRule[], buyer: string) => rules.map((rule) => ({ rule, buyer, version }))
@@ -277,8 +301,8 @@ function rulesOf(snapshot: Snapshot): OwnedRule[] {
 
 async function soldBetween(client: pg.PoolClient, from: number, to: number): Promise<readonly Sum[]> {
   const { rows } = await client.query<Sum>({
-    text: `select campaign, source, buyer, contract, sum(n)::bigint as n, sum(bid)::bigint as bid from sold_sums
-      where quarter >= $1 and quarter < $2 group by 1, 2, 3, 4`,
+    text: `select campaign, source, buyer, contract, currency, sum(n)::bigint as n, sum(bid)::bigint as bid from sold_sums
+      where quarter >= $1 and quarter < $2 group by 1, 2, 3, 4, 5`,
     values: [bound(from, '-infinity'), bound(to, 'infinity')],
     ...PATIENT,
   })
@@ -295,9 +319,9 @@ interface BucketSum extends Sum {
 async function soldInBuckets(client: pg.PoolClient, from: number, length: number): Promise<Map<number, BucketSum[]>> {
   const { rows } = await client.query<BucketSum>({
     text: `select floor(extract(epoch from s.held_at) * 1000 / $2)::bigint as bucket, s.campaign, s.source, s.buyer,
-        s.contract, count(*)::bigint as n, sum(i.bid)::bigint as bid
+        s.contract, s.currency, count(*)::bigint as n, sum(i.bid)::bigint as bid
       from sales s join intents i on i.lead_id = s.lead_id and i.copy = s.copy and i.state = 'accepted'
-      where s.held_at >= $1 group by 1, 2, 3, 4, 5`,
+      where s.held_at >= $1 group by 1, 2, 3, 4, 5, 6`,
     values: [new Date(from).toISOString(), length],
     ...PATIENT,
   })
@@ -310,7 +334,8 @@ function soldUnder(rule: CapRule, sums: readonly Sum[]): number {
   return total
 }
 
-const isOf = ({ scope, owner }: CapRule, sum: Sum): boolean =>
+const isOf = ({ scope, owner, currency }: CapRule, sum: Sum): boolean =>
+  (currency === undefined || currency === sum.currency) &&
   (scope === 'source_contract' ? `${sum.source}/${sum.contract}` : sum[scope]) === owner
 
 /** Verticals, and how long a sighting matters there. */

@@ -16,7 +16,7 @@ export interface CapWindowSpan {
 }
 
 /** What of a rule says which windows it has. */
-export type Windows = Pick<CapRule, 'window' | 'zone' | 'dayStart' | 'minutes'>
+export type Windows = Pick<CapRule, 'window' | 'zone' | 'dayStart' | 'minutes' | 'currency'>
 type DateWindow = 'day' | 'week' | 'month'
 
 const HOUR_MS = 60 * MINUTE_MS
@@ -56,6 +56,7 @@ export function windowOf(rule: Windows, at: WallMs): CapWindowSpan {
   if (window === 'total') return TOTAL
   if (window === 'concurrency') return NOW
   if (window === 'rolling') return bucketAt(rule, at)
+  if (window === 'balance') return { ...TOTAL, name: rule.currency! }
   const clock = window === 'day' && dayStart !== 0 ? `${zone} ${dayStart}` : zone
   const span = current.get(clock)?.[window]
   if (span && at >= span.startsAt && at < span.endsAt) return span
@@ -200,6 +201,7 @@ function placeOf(rule: CapRule, price: Micros, version: number, at: WallMs): Pla
     forgetAt: wallMs(span.endsAt === Number.POSITIVE_INFINITY ? 0 : span.endsAt + keptAfter(rule)),
   }
   if (rule.window === 'rolling') return { ...place, behind: bucketsBehind(rule.minutes ?? 0) }
+  if (rule.window === 'balance') return { ...place, prepaid: true }
   return rule.pace ? { ...place, upTo: pacedAt(rule, span, at) } : place
 }
 

@@ -41,6 +41,15 @@ export function capRules(
   return rules
 }
 
+/** A prepaid balance as a cap: what is bought may exceed what was paid in by the credit. */
+export function balanceRule(buyer: string, zone: string, currency: string, credit: string): CapRule {
+  const never = { dayStart: 0, minutes: 0, pace: null }
+  return {
+    ...{ scope: 'buyer', owner: buyer, window: 'balance', kind: 'spend', limit: parseMoney(credit)!, zone, currency },
+    ...never,
+  }
+}
+
 /** Minutes after midnight, at a quarter of an hour, for that is how finely the ledger sums up; null where it is no such time. */
 function dayStartOf(text: string): number | null {
   const [, hour, minute] = /^(\d{1,2}):(00|15|30|45)$/.exec(text) ?? []

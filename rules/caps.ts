@@ -19,6 +19,8 @@ export interface Place {
   readonly behind?: number
   /** A paced cap: no place is granted while so much is used. */
   readonly upTo?: number
+  /** A balance: what was paid in raises the limit. */
+  readonly prepaid?: true
 }
 
 /** The word for what was full: the window of its key (`day`, `30m`), or `pace`. */
@@ -59,6 +61,12 @@ export const SWEEP_LIMIT = 64
 /** What a rebuild installs in place of everything: sums and open tokens. See `Restoration` of the hot store's port. */
 export interface CapsImage {
   readonly epoch: number
+  readonly paid?: readonly {
+    readonly tag: string
+    readonly key: string
+    readonly seq: number
+    readonly total: number
+  }[]
   readonly committed: readonly PlaceGroup[]
   readonly tokens: readonly { readonly token: string; readonly groups: readonly PlaceGroup[] }[]
   readonly tags: readonly string[]
@@ -69,13 +77,27 @@ export interface TagImage {
   readonly used: Map<string, number>
   readonly limits: Map<string, KnownLimit>
   readonly forgetAt: Map<string, WallMs>
+  readonly paid: Map<string, PaidIn>
   /** Posting tokens. */
   readonly tokens: Map<string, readonly Place[]>
+}
+
+/** What was paid into a balance in all, and the number of the ledger's entry after which it was so much. */
+export interface PaidIn {
+  readonly seq: number
+  readonly total: number
 }
 
 export interface KnownLimit {
   readonly version: number
   readonly limit: number
+}
+
+/** What is used of a place, and what was paid in where it is a balance's. */
+export interface Usage {
+  readonly used: number
+  readonly seq: number
+  readonly paidIn: number
 }
 
 export interface CapsDump {
@@ -93,6 +115,7 @@ interface Tag {
   readonly epoch: number
   readonly used: Map<string, number>
   readonly limits: Map<string, KnownLimit>
+  readonly paid: Map<string, PaidIn>
   readonly tokens: Map<string, TokenEntry>
   /** `t<token>`: end of a lease, or when a committed or released token is forgotten. `k<key>`: when a counter is. */
   readonly due: DueQueue
@@ -159,6 +182,22 @@ export class Caps {
     return answer
   }
 
+  /** What was paid into a balance in all; the entry with the highest number counts. False where the tag is cold. */
+  paidIn(epoch: number, tagName: string, key: string, paid: PaidIn): boolean {
+    const tag = this.#tags.get(tagName)
+    if (tag?.epoch !== epoch) return false
+    if ((tag.paid.get(key)?.seq ?? 0) < paid.seq) tag.paid.set(key, paid)
+    return true
+  }
+
+  usage(wanted: readonly { readonly tag: string; readonly key: string }[]): readonly Usage[] {
+    return wanted.map(({ tag, key }) => {
+      const known = this.#tags.get(tag)
+      const { seq, total } = known?.paid.get(key) ?? { seq: 0, total: 0 }
+      return { used: known?.used.get(key) ?? 0, seq, paidIn: total }
+    })
+  }
+
   /** As it stands under the first group's tag, whatever the epoch; an expired lease that nobody swept yet is `held`. */
   tokenState(token: string, groups: readonly PlaceGroup[]): TokenState | null {
     const tag = groups[0] && this.#tags.get(groups[0].tag)
@@ -167,12 +206,12 @@ export class Caps {
 
   restore(image: CapsImage): void {
     this.#tags.clear()
-    for (const [name, { used, limits, forgetAt, tokens }] of tagImages(image)) {
+    for (const [name, { used, limits, forgetAt, tokens, paid }] of tagImages(image)) {
       const due = new DueQueue()
       for (const [key, at] of forgetAt) due.set(`k${key}`, at)
       const entries = new Map<string, TokenEntry>()
       for (const [token, places] of tokens) entries.set(token, { state: 'posting', places })
-      this.#tags.set(name, { epoch: image.epoch, used, limits, tokens: entries, due })
+      this.#tags.set(name, { epoch: image.epoch, used, limits, paid, tokens: entries, due })
     }
   }
 
@@ -220,7 +259,7 @@ export function tagImages(image: CapsImage): Map<string, TagImage> {
   const imageOf = (tag: string): TagImage => {
     let found = images.get(tag)
     if (!found) {
-      found = { used: new Map(), limits: new Map(), forgetAt: new Map(), tokens: new Map() }
+      found = { used: new Map(), limits: new Map(), forgetAt: new Map(), tokens: new Map(), paid: new Map() }
       images.set(tag, found)
     }
     return found
@@ -233,6 +272,7 @@ export function tagImages(image: CapsImage): Map<string, TagImage> {
       for (const place of group.places) install(imageOf(group.tag), place)
     }
   }
+  for (const { tag, key, seq, total } of image.paid ?? []) imageOf(tag).paid.set(key, { seq, total })
   return images
 }
 
@@ -252,7 +292,7 @@ function holdIn(tag: Tag, token: string, places: readonly Place[], now: WallMs):
   for (const place of places) if (place.forgetAt !== 0 && place.forgetAt <= now) return GONE
   let full: HoldAnswer | null = null
   for (const place of places) {
-    const limit = limitInForce(tag, place)
+    const limit = limitInForce(tag, place) + (place.prepaid ? (tag.paid.get(place.key)?.total ?? 0) : 0)
     const used = usedNow(tag, place)
     if (full !== null) continue
     if (used + place.amount > limit) full = { code: 'FULL', key: place.key, paced: false }

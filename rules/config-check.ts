@@ -158,6 +158,13 @@ function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>, currencie
     check.fault(`buyers.${id}.group`, message)
   }
   checkCaps(check, `buyers.${id}.caps`, buyer.caps, currencies)
+  if (buyer.balance !== undefined && currencies.size > 1) {
+    const mixed = [...currencies].sort().join(' and ')
+    check.fault(
+      `buyers.${id}.balance`,
+      `is paid in advance in one currency, and it buys in ${mixed}: make it a buyer for each.`,
+    )
+  }
 }
 
 function checkSource(check: Check, id: string, source: Draft<SourceFile>, pseudonyms: Map<string, string>): void {

@@ -211,6 +211,7 @@ const Health = object({
   posts: opt(whole(1, 10_000, 'posts under way')),
 })
 
+const Balance = object({ credit: opt(money()), low: opt(money()) })
 const Throttle = object({
   second: opt(whole(1, 100_000, 'pings a second')),
   minute: opt(whole(1, 1_000_000, 'pings a minute')),
@@ -227,6 +228,7 @@ const BuyerShape = object({
   schedule: opt(Schedule),
   pause: opt(Pause),
   throttle: opt(Throttle),
+  balance: opt(Balance),
   health: opt(Health),
   duplicates: opt(BuyerDuplicates),
   suppress: Suppress(),

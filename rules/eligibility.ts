@@ -8,7 +8,7 @@ import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
 import { pricesOf } from './prices.ts'
-import { type Reason, reason } from './reason.ts'
+import { fullReason, type Reason, reason } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
 import type { WallMs } from './units.ts'
@@ -87,7 +87,7 @@ function knownLimit(contract: Contract, hints: EligibilityHints): Reason | null 
   if (hints.unwell(contract.id)) return 'breaker'
   if (hints.doubts(contract.id)) return 'doubts'
   const window = hints.exhausted(contract.id)
-  if (window !== null) return reason('cap', window)
+  if (window !== null) return fullReason(window)
   const throttled = contract.pinged && hints.throttled ? hints.throttled(contract) : null
   return throttled === null ? null : reason('throttle', throttled)
 }

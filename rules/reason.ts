@@ -74,6 +74,9 @@ export function reason(name: ReasonName, detail?: string): Reason {
   return JOINED_BY_COLON.has(name) ? `${name}:${detail}` : `${name}_${detail}`
 }
 
+/** Why a seat has no place: the window that was full, or a balance that does not cover the price. */
+export const fullReason = (window: string): Reason => (window === 'balance' ? 'balance' : reason('cap', window))
+
 /** The listed name that a shown reason begins with, for metrics and reports (bounded labels). Throws on an unlisted one: that is a bug. */
 export function reasonName(shown: Reason): ReasonName {
   const colon = shown.indexOf(':')

@@ -1,5 +1,5 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
-import { capRules } from './cap-rules.ts'
+import { balanceRule, capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './config-check.ts'
 import {
   type BuyerFile,
@@ -23,7 +23,7 @@ import type { AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot
 
 /** `made`: what the checks compiled. The file must have passed every one. */
 export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
-  const buyers = mapOf(file.buyers, (id, buyer) => buildBuyer(id, buyer, made))
+  const buyers = mapOf(file.buyers, (id, buyer) => buildBuyer(id, buyer, file, made))
   const contracts = new Map<string, Contract[]>()
   for (const id of idsOf(file.contracts)) {
     const { campaign } = file.contracts[id]!
@@ -108,7 +108,7 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
   }
 }
 
-function buildBuyer(id: string, buyer: BuyerFile, made: Made): Buyer {
+function buildBuyer(id: string, buyer: BuyerFile, file: ConfigFile, made: Made): Buyer {
   const name = buyer.name ?? id
   return {
     id,
@@ -121,7 +121,11 @@ function buildBuyer(id: string, buyer: BuyerFile, made: Made): Buyer {
     duplicates: buyerDuplicates(buyer.duplicates),
     suppress: buyer.suppress ?? [],
     throttles: throttlesOf(`buyer:${id}`, buyer.zone, buyer.throttle),
-    caps: capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
+    lowBalance: buyer.balance?.low === undefined ? null : money(buyer.balance.low),
+    caps: [
+      ...capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
+      ...(buyer.balance ? [balanceRule(id, buyer.zone, buyerCurrency(file, id), buyer.balance.credit ?? '0.00')] : []),
+    ],
   }
 }
 
@@ -239,6 +243,12 @@ function buildContract(
 
 const schedulesAt = ({ schedules }: Made, paths: readonly string[]): readonly Schedule[] =>
   paths.flatMap((path) => schedules.get(path) ?? [])
+
+/** Of its contracts, which have one currency where it pays in advance. */
+function buyerCurrency(file: ConfigFile, buyer: string): string {
+  const contract = Object.values(file.contracts).find((one) => one.buyer === buyer)
+  return contract ? currencyOf(file, contract.campaign) : (file.currency ?? DEFAULTS.currency)
+}
 
 const THROTTLED = ['second', 'minute', 'day'] as const
 

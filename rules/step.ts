@@ -32,7 +32,7 @@ import type {
 import type { SeatEnd } from './duplicates.ts'
 import { adjusted, effectiveFloor, payoutOf, sumOf } from './money.ts'
 import { leadSeats, leadTerms } from './prices.ts'
-import { type Reason, reason } from './reason.ts'
+import { fullReason, type Reason } from './reason.ts'
 import { excludedSeats } from './seats.ts'
 import { byBid, byPriority, drawByWeight, type Ranked, whyBehind, winnersOf } from './strategy.ts'
 import { type Micros, micros } from './units.ts'
@@ -564,7 +564,7 @@ function sellingStep(state: AuctionState, event: SellingEvent, out: AuctionComma
     case 'held':
       return intend(state, seat, event.at, out)
     case 'full':
-      return passOver(state, seat, reason('cap', event.window), event.at, out)
+      return passOver(state, seat, fullReason(event.window), event.at, out)
     case 'denied':
       return passOver(state, seat, event.reason, event.at, out)
     case 'cold':

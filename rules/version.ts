@@ -35,7 +35,8 @@ export type Strategy = 'auction' | 'waterfall' | 'weighted' | 'round_robin'
 export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm; readonly marginFloor?: Micros }
 /** `source_contract`: what one source sells to one contract. */
 export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign' | 'source_contract'
-export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'rolling' | 'concurrency'
+/** `balance`: a limit of credit, raised by what the buyer has paid in. */
+export type CapWindow = 'hour' | 'day' | 'week' | 'month' | 'total' | 'rolling' | 'concurrency' | 'balance'
 export type CapKind = 'count' | 'spend'
 
 /** One limit. `limit` counts leads (count) or micros (spend); concurrency counts only. */
@@ -52,6 +53,8 @@ export interface CapRule {
   readonly dayStart?: number
   /** Length of a rolling window. */
   readonly minutes?: number
+  /** Of a balance. */
+  readonly currency?: string
   /** A day's cap that is spread over the time in which all of these are open; null: it is not. */
   readonly pace?: readonly Schedule[] | null
 }
@@ -136,6 +139,8 @@ export interface Buyer {
   readonly caps: readonly CapRule[]
   /** How often its contracts may be pinged together. */
   readonly throttles: readonly Throttle[]
+  /** An event tells of a balance that falls under it; null: nobody is told, or it has none. */
+  readonly lowBalance: Micros | null
 }
 
 /** When a buyer's server counts as unwell, and how much of it may be under way in one process. */

@@ -60,6 +60,7 @@ export const BUYER: Buyer = {
   tcpaText: null,
   caps: [],
   throttles: [],
+  lowBalance: null,
 }
 
 export function contractAt(

@@ -6,7 +6,7 @@ import { wallMs } from '../rules/units.ts'
 
 export type CapsStore = Pick<
   HotStore,
-  'setEpoch' | 'hold' | 'posting' | 'commit' | 'release' | 'tokenState' | 'restore' | 'dump'
+  'setEpoch' | 'hold' | 'posting' | 'commit' | 'release' | 'tokenState' | 'restore' | 'dump' | 'paidIn' | 'usage'
 >
 
 /** The model itself in the port's clothes. */
@@ -27,6 +27,8 @@ export function modelStore(): CapsStore {
       epoch = image.epoch
     },
     dump: async () => ({ epoch, ...caps.dump() }),
+    paidIn: async (tag, key, seq, total) => void caps.paidIn(epoch, tag, key, { seq, total }),
+    usage: async (wanted) => caps.usage(wanted),
   }
 }
 
@@ -35,7 +37,7 @@ export function modelStore(): CapsStore {
  *
  * A place is `<tag>.<name>`, then in any order: `<9` its limit (default 1), `=5` its amount (1), `@2` its version (1),
  * `!9000` when it may be forgotten (never), `~2` how many buckets of its rolling window count before it, `^3`
- * how much of a paced cap may be used for now. The name `now` is a concurrency place. `counts` lists what is used.
+ * how much of a paced cap may be used for now. The name `now` is a concurrency place, `balance` a prepaid one: `paid` takes the entry's number and the total. `counts` lists what is used.
  * `restore` takes the epoch, then `committed` and `posting <token>` with their places. `epoch` sets the process's epoch.
  */
 export interface CapsCase {
@@ -396,6 +398,31 @@ export const CAPS_CASES: readonly CapsCase[] = [
     ],
   },
   {
+    why: 'What is paid in raises the limit of a balance, and its credit is the rest.',
+    steps: [
+      '0 hold t1 acme.balance<10=12 -> FULL acme.balance',
+      '0 paid 1 acme.balance=5 -> 5 - 0',
+      '0 hold t1 acme.balance<10=12 -> HELD',
+      '0 hold t2 acme.balance<10=4 -> FULL acme.balance',
+      '0 release t1 acme.balance -> RELEASED',
+      '0 hold t3 acme.balance<10=15 -> HELD',
+      '0 counts acme.balance=15',
+    ],
+  },
+  {
+    why: 'Of two entries the later one counts, whichever comes first; money may be withdrawn again.',
+    steps: [
+      '0 paid 3 acme.balance=2 -> 2 - 0',
+      '0 paid 2 acme.balance=90 -> 2 - 0',
+      '0 paid 3 acme.balance=90 -> 2 - 0',
+      '0 hold t1 acme.balance<0=3 -> FULL acme.balance',
+      '0 hold t1 acme.balance<0=2 -> HELD',
+      '0 paid 4 acme.balance=1 -> 1 - 2',
+      '0 hold t2 acme.balance<0=0 -> FULL acme.balance',
+      '0 hold t2 acme.balance<1@2=0 -> HELD',
+    ],
+  },
+  {
     why: 'A restored counter is forgotten like any other.',
     steps: ['restore 2 committed acme.day<9!5000=2', '5000 hold t1 acme.total -> HELD', '5000 counts acme.total=1'],
   },
@@ -434,6 +461,12 @@ async function call(store: CapsStore, [at, name, token, ...places]: readonly str
       return shown(await store.commit(token!, groups, now))
     case 'release':
       return store.release(token!, groups, now)
+    case 'paid': {
+      const { tag, places: its } = groups[0]!
+      await store.paidIn(tag, its[0]!.key, Number(token), its[0]!.amount)
+      const [usage] = await store.usage([{ tag, key: its[0]!.key }])
+      return `${usage!.paidIn} - ${usage!.used}`
+    }
     case 'state':
       return String(await store.tokenState(token!, groups))
     default:
@@ -480,6 +513,7 @@ function readPlace(word: string): PlaceGroup['places'][number] {
     transient: key.endsWith(':now'),
     forgetAt: wallMs(number('!', 0)),
     ...(word.includes('~') ? { behind: number('~', 0) } : {}),
+    ...(key.endsWith(':balance') ? { prepaid: true as const } : {}),
     ...(word.includes('^') ? { upTo: number('^', 0) } : {}),
   }
 }

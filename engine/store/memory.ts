@@ -7,6 +7,7 @@ import {
   type PostingAnswer,
   type ReleaseAnswer,
   type TokenState,
+  type Usage,
 } from '../../rules/caps.ts'
 import { type ClaimAnswer, type ClaimRequest, Claims } from '../../rules/claims.ts'
 import { Buckets } from '../../rules/rates.ts'
@@ -59,6 +60,14 @@ export class MemoryStore implements HotStore {
   release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer> {
     const answer = this.#caps.release(this.#epoch, token, groups, now)
     return this.#told(answer, answer === 'COLD')
+  }
+
+  async paidIn(tag: string, key: string, seq: number, total: number): Promise<void> {
+    this.#caps.paidIn(this.#epoch, tag, key, { seq, total })
+  }
+
+  async usage(wanted: readonly { readonly tag: string; readonly key: string }[]): Promise<readonly Usage[]> {
+    return this.#caps.usage(wanted)
   }
 
   async tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null> {

@@ -7,6 +7,7 @@ import type {
   PostingAnswer,
   ReleaseAnswer,
   TokenState,
+  Usage,
 } from '../../rules/caps.ts'
 import type { ClaimAnswer, ClaimRequest, HeldLock, KeptSighting } from '../../rules/claims.ts'
 import type { Level, Sighting } from '../../rules/sightings.ts'
@@ -20,6 +21,13 @@ export type { ClaimAnswer, ClaimRequest } from '../../rules/claims.ts'
 export interface Restoration {
   readonly epoch: number
   readonly committed: readonly PlaceGroup[]
+  /** What was paid into balances. */
+  readonly paid?: readonly {
+    readonly tag: string
+    readonly key: string
+    readonly seq: number
+    readonly total: number
+  }[]
   readonly tokens: readonly {
     readonly token: string
     readonly state: 'posting'
@@ -45,6 +53,10 @@ export interface HotStore {
   posting(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<PostingAnswer>
   commit(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<CommitAnswer>
   release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer>
+  /** What was paid into a balance in all, by the ledger's entry of that number: the highest number counts. A cold store is told by its rebuild. */
+  paidIn(tag: string, key: string, seq: number, total: number): Promise<void>
+  /** What is used of places, in their order; 0 of one that nobody used. */
+  usage(wanted: readonly { readonly tag: string; readonly key: string }[]): Promise<readonly Usage[]>
   /** State of a token under its first group's tag; null where unknown or forgotten. */
   tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null>
   claim(request: ClaimRequest): Promise<ClaimAnswer>

@@ -7,6 +7,7 @@ import {
   type PostingAnswer,
   type ReleaseAnswer,
   type TokenState,
+  type Usage,
 } from '../../rules/caps.ts'
 import {
   type ClaimAnswer,
@@ -81,6 +82,23 @@ export class RedisStore implements HotStore {
   async release(token: string, groups: readonly PlaceGroup[], now: WallMs): Promise<ReleaseAnswer> {
     const worst = await this.#inEach('release', token, groups, now)
     return worst === 1 ? 'RELEASED' : 'COLD'
+  }
+
+  async paidIn(tag: string, key: string, seq: number, total: number): Promise<void> {
+    await this.#link.trustedScript('paid', [this.#keys.of(tag)[0], this.#epochText, key, String(seq), String(total)])
+  }
+
+  async usage(wanted: readonly { readonly tag: string; readonly key: string }[]): Promise<readonly Usage[]> {
+    const usages: Usage[] = new Array(wanted.length)
+    for (const [tag, places] of Map.groupBy(wanted.entries(), ([, place]) => place.tag)) {
+      const fields = places.flatMap(([, { key }]) => [key, `$${key}`])
+      const known = await this.#link.call((client) => client.hmget(this.#keys.of(tag)[0], ...fields))
+      places.forEach(([at], nth) => {
+        const [seq, paidIn] = (known[2 * nth + 1] ?? '0 0').split(' ').map(Number) as [number, number]
+        usages[at] = { used: Number(known[2 * nth] ?? 0), seq, paidIn }
+      })
+    }
+    return usages
   }
 
   async tokenState(token: string, groups: readonly PlaceGroup[]): Promise<TokenState | null> {
@@ -159,7 +177,7 @@ export class RedisStore implements HotStore {
       const [caps, tokens] = this.#keys.of(tag)
       const fields = await this.#link.call((client) => client.hgetall(caps))
       for (const [key, used] of Object.entries(fields)) {
-        if (key.includes(':') && !key.startsWith('#')) counters[key] = Number(used)
+        if (key.includes(':') && !/^[#$]/.test(key)) counters[key] = Number(used)
       }
       for await (const [token, entry] of this.#entries(tokens)) addLive(live, token, entry)
     }
@@ -173,11 +191,12 @@ export class RedisStore implements HotStore {
   #holdIn(token: string, group: PlaceGroup, now: WallMs): Promise<Reply> {
     let places = ''
     let limits = ''
-    for (const { key, amount, transient, version, limit, forgetAt, behind, upTo } of group.places) {
+    for (const { key, amount, transient, version, limit, forgetAt, behind, upTo, prepaid } of group.places) {
       places += ` ${key} ${amount} ${transient ? 1 : 0}`
       limits += ` ${version} ${limit} ${forgetAt}`
       if (behind !== undefined) limits += `r${behind}`
       if (upTo !== undefined) limits += `p${upTo}`
+      if (prepaid) limits += 'b'
     }
     const [caps, tokens, due] = this.#keys.of(group.tag)
     return this.#link.trustedScript('hold', [caps, tokens, due, this.#epochText, token, String(now), places, limits])

@@ -67,6 +67,11 @@ async function installTag(link: RedisLink, keys: KeyNames, name: string, tag: st
     Array.from(image.limits, ([key, { version, limit }]) => [`#${key}`, `${version} ${limit}`]),
   )
   await send(
+    caps,
+    'HSET',
+    Array.from(image.paid, ([key, { seq, total }]) => [`$${key}`, `${seq} ${total}`]),
+  )
+  await send(
     due,
     'ZADD',
     Array.from(image.forgetAt, ([key, at]) => [String(at), `k${key}`]),

@@ -17,6 +17,7 @@ const PLAIN_SCRIPTS = [
   'sighted',
   'unclaim',
   'allow',
+  'paid',
   'rate',
   'turn',
 ] as const
@@ -32,6 +33,7 @@ const KEY_COUNTS: Partial<Record<ScriptName, number>> = {
   open: 1,
   reopen: 1,
   allow: 1,
+  paid: 1,
   rate: 1,
   turn: 1,
 }

@@ -245,6 +245,36 @@ export interface SoldSumsTable {
   payout: ReadOnly<number>
 }
 
+export interface BalancesTable {
+  buyer: ReadOnly<string>
+  currency: ReadOnly<string>
+  seq: ReadOnly<number>
+  total: ReadOnly<number>
+  low: ReadOnly<boolean>
+}
+
+export interface BalanceEntriesTable {
+  buyer: ReadOnly<string>
+  currency: ReadOnly<string>
+  seq: ReadOnly<number>
+  cause: ReadOnly<'deposit' | 'withdrawal' | 'return' | 'adjustment' | 'price_cut'>
+  amount: ReadOnly<number>
+  total: ReadOnly<number>
+  reference: ReadOnly<string | null>
+  lead_id: ReadOnly<string | null>
+  note: ReadOnly<string | null>
+  by: ReadOnly<string>
+  at: Moment
+}
+
+export interface EventsTable {
+  id: GeneratedAlways<number>
+  at: Moment
+  kind: ReadOnly<string>
+  subject: ReadOnly<string>
+  data: ReadOnly<unknown>
+}
+
 export interface ResolutionsTable {
   id: GeneratedAlways<number>
   lead_id: ReadOnly<string>
@@ -293,6 +323,9 @@ export interface LedgerTables {
   rollups: RollupsTable
   sold_sums: SoldSumsTable
   resolutions: ResolutionsTable
+  balances: BalancesTable
+  balance_entries: BalanceEntriesTable
+  events: EventsTable
   retention: RetentionTable
   carried: CarriedTable
 }

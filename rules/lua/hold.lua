@@ -4,7 +4,7 @@
 -- ARGV    epoch, token, now, places, limits
 --         places: ` <key> <amount> <transient 0/1>` each; limits: ` <version> <limit> <forget at, 0 never>` each, same
 --         order; behind a rolling window's stands `r` and how many buckets before it count with it, behind a paced cap's
---         `p` and how much may be used for now
+--         `p` and how much may be used for now, behind a balance's `b`
 -- Answers 1 HELD (also for a token that is held or posting already), 2 GONE (the token was released, committed or its
 --         lease ended; or a window is long over), 3 COLD (not open under this epoch), else the key of the first full
 --         place; with ~ in front where it has room, and that is for later
@@ -22,6 +22,11 @@ local function rolling_used(caps, key, before)
   local used = 0
   for _, one in ipairs(redis.call('HMGET', caps, unpack(buckets))) do used = used + tonumber(one or '0') end
   return used
+end
+
+-- What is paid in may have been withdrawn again, and more.
+local function paid_in(caps, key)
+  return tonumber(string.match(redis.call('HGET', caps, '$' .. key) or '', ' (-?%d+)$') or '0')
 end
 
 local HELD = 1
@@ -52,7 +57,7 @@ if entry then
   return GONE
 end
 
-local versions, limits, forgets, behind, up_to = {}, {}, {}, {}, {}
+local versions, limits, forgets, behind, up_to, prepaid = {}, {}, {}, {}, {}, {}
 for version, limit, forget, how, number in string.gmatch(ARGV[5], ' (%d+) (%d+) (%d+)(%a?)(%d*)') do
   if forget ~= '0' and tonumber(forget) <= now then return GONE end
   versions[#versions + 1] = version
@@ -60,6 +65,7 @@ for version, limit, forget, how, number in string.gmatch(ARGV[5], ' (%d+) (%d+) 
   forgets[#versions] = forget
   if how == 'r' then behind[#versions] = tonumber(number) end
   if how == 'p' then up_to[#versions] = tonumber(number) end
+  if how == 'b' then prepaid[#versions] = true end
 end
 local keys, amounts, fields = {}, {}, {}
 for key, amount in string.gmatch(ARGV[4], ' (%S+) (%d+) %d') do
@@ -82,7 +88,7 @@ for i = 1, #keys do
   end
   local used = behind[i] and rolling_used(caps, keys[i], behind[i]) or tonumber(known[2 * i - 1] or '0')
   if not full then
-    if used + tonumber(amounts[i]) > tonumber(limit) then
+    if used + tonumber(amounts[i]) > tonumber(limit) + (prepaid[i] and paid_in(caps, keys[i]) or 0) then
       full = keys[i]
     elseif up_to[i] and used >= up_to[i] then
       full = '~' .. keys[i]

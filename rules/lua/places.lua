@@ -1,7 +1,7 @@
 -- Places of a token and how they are given back. No script of its own: it stands in front of those that need it.
 --
 -- caps    hash: `epoch`; `<place key>` -> used; `#<place key>` -> `<version> <limit>`, of a rolling window without the
---         bucket's number. One hash has the counters and the epoch, so that a store that loses the counters loses the
+--         bucket's number; `$<place key>` -> `<entry> <paid in>` of a balance. One hash has the counters and the epoch, so that a store that loses the counters loses the
 --         epoch with them.
 -- tokens  hash: token -> state (h held, p posting, c committed, r released), then ` <key> <amount> <transient 0/1>` for
 --         each place of a held or posting token.

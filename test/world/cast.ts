@@ -22,6 +22,8 @@ export interface Cast extends Stage {
   readonly opening: Opening
   /** What was sold before the lead came. */
   readonly sold: readonly PlaceGroup[]
+  /** What was paid into balances. */
+  readonly paid: readonly { readonly tag: string; readonly key: string; readonly seq: number; readonly total: number }[]
   /** Every cap of the story, with the name that it has there. */
   readonly caps: ReadonlyMap<string, CapRule>
   readonly names: TraceNames
@@ -52,6 +54,7 @@ export function castStory(story: Story): Cast {
     opensAt,
     opening,
     sold: soldBefore(story, caps, opensAt),
+    paid: paidBefore(story, caps),
     caps,
     names: {
       seat: (seat) => campaign.contracts[eligible[seat]!]!.id,
@@ -136,7 +139,7 @@ function soldBefore(story: Story, caps: ReadonlyMap<string, CapRule>, at: WallMs
       source: story.caps?.['source'],
       campaign: story.caps?.['campaign'],
     }
-    const used = books[rule.scope]![name.slice(name.indexOf('.') + 1)]![0]
+    const used = books[rule.scope]?.[name.slice(name.indexOf('.') + 1)]?.[0] ?? 0
     const buyer = contract?.buyer ?? owner.slice(owner.indexOf('/') + 1)
     for (const [minutes, amount] of Object.entries(typeof used === 'object' ? used : { 0: used })) {
       const then = wallMs(at - Number(minutes) * 60_000)
@@ -145,6 +148,14 @@ function soldBefore(story: Story, caps: ReadonlyMap<string, CapRule>, at: WallMs
     }
   }
   return groups
+}
+
+function paidBefore(story: Story, caps: ReadonlyMap<string, CapRule>): Cast['paid'] {
+  return [...caps.values()].flatMap((rule) => {
+    const paid = story.store?.paid?.[rule.owner]
+    if (rule.window !== 'balance' || paid === undefined) return []
+    return { tag: `b:${rule.owner}`, key: keyPrefix(rule) + rule.currency, seq: 1, total: parseMoney(paid)! }
+  })
 }
 
 const amountOf = (used: string | number): number => (typeof used === 'string' ? parseMoney(used)! : used)

@@ -113,6 +113,7 @@ function capsFile(caps: StoryCaps | undefined, terms: object = {}): object | und
   for (const [name, [, limit]] of Object.entries(caps)) {
     const [window, isSpend] = [name.replace('spend.', ''), name.startsWith('spend.')]
     const minutes = Number(/^(\d+)m$/.exec(window)?.[1] ?? 0)
+    if (window === 'balance') continue
     if (minutes > 0) rolling.set(minutes, { ...rolling.get(minutes), minutes, [isSpend ? 'spend' : 'count']: limit })
     else if (isSpend) spend[window] = String(limit)
     else limits[window] = limit

@@ -189,6 +189,7 @@ const capsHold: Law = ({ counters, cast }) => {
       const bucket = (one: string): number => Number(one.slice(prefix.length))
       const earlier = used.filter(([one]) => bucket(one) < bucket(key) && bucket(one) >= bucket(key) - before)
       const sum = earlier.reduce((total, [, one]) => total + one, amount)
+      if (rule.window === 'balance') continue
       if (sum > rule.limit) return `${key} is ${sum} of ${rule.limit}`
     }
   }

@@ -139,7 +139,13 @@ class MachinePlay {
     const tags = this.#cast.campaign.contracts.flatMap((contract) =>
       this.#places(contract, 0).map((group) => group.tag),
     )
-    this.#caps.restore({ epoch: this.#ledger.epoch, committed: [...this.#cast.sold, ...committed], tokens, tags })
+    this.#caps.restore({
+      epoch: this.#ledger.epoch,
+      committed: [...this.#cast.sold, ...committed],
+      paid: this.#cast.paid,
+      tokens,
+      tags,
+    })
     for (const { token, groups } of this.#released)
       this.#caps.release(this.#ledger.epoch, token, groups, this.#clock.wall())
   }

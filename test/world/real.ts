@@ -92,6 +92,7 @@ class RealStores implements Stores {
     await this.hot.restore({
       epoch,
       committed: [...cast.sold, ...lasting],
+      paid: cast.paid,
       tokens,
       scopes: [],
       locks: [],

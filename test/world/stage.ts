@@ -48,6 +48,7 @@ export class PaperStores implements Stores {
     await this.hot.restore({
       epoch,
       committed: [...cast.sold, ...committed],
+      paid: cast.paid,
       tokens,
       scopes: [],
       locks: [],

@@ -78,6 +78,8 @@ export interface StoryContract {
 
 /** How the stores behave. Times are milliseconds since the lead opened. */
 export interface StoryStore {
+  /** By buyer: what it has paid into its balance. */
+  readonly paid?: Readonly<Record<string, string>>
   /** By contract: the window in which it was pinged as often as it may be. */
   readonly throttled?: Readonly<Record<string, 'second' | 'minute' | 'day'>>
   /** How long the store's answers to one contract's steps take. */

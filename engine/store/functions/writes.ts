@@ -131,6 +131,7 @@ const WRITE_RESULTS = `
     v_done integer;
     v_late json;
     v_unbalanced integer;
+    v_cuts json;
   begin
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
@@ -176,11 +177,16 @@ const WRITE_RESULTS = `
     )
     select (select count(*) from given), (select count(*) from done),
       (select json_agg(d) from done d where d.doubted_at is not null and d.state <> 'in_doubt'),
-      (select count(*) from (select 1 from entered group by currency having sum(amount) <> 0) as u)
-    into v_given, v_done, v_late, v_unbalanced;
+      (select count(*) from (select 1 from entered group by currency having sum(amount) <> 0) as u),
+      (select json_agg(json_build_object('lead_id', lead_id, 'copy', copy, 'buyer', buyer, 'currency', currency,
+        'amount', bid - price)) from bought where price < bid)
+    into v_given, v_done, v_late, v_unbalanced, v_cuts;
 
     if v_unbalanced > 0 then
       raise exception 'the entries of a sale do not add up to zero';
+    end if;
+    if v_cuts is not null then
+      perform give_back_cuts(v_cuts);
     end if;
     if v_late is not null then
       perform settle_late(p_engine, v_late, p_by);

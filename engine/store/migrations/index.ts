@@ -2,6 +2,7 @@
 import type { Migration } from 'kysely/migration'
 import * as tables from './0001_tables.ts'
 import * as rolling from './0004_rolling.ts'
+import * as balances from './0005_balances.ts'
 import * as sightings from './0006_sightings.ts'
 import * as lists from './0007_lists.ts'
 import * as offers from './0008_offers.ts'
@@ -14,6 +15,7 @@ import * as retention from './0016_retention.ts'
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
   '0004_rolling': rolling,
+  '0005_balances': balances,
   '0006_sightings': sightings,
   '0007_lists': lists,
   '0008_offers': offers,
