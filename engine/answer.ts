@@ -1,19 +1,20 @@
 /** What a source reads on our own wire: leads and offers as JSON. */
 import type { Offer } from '../rules/offer.ts'
-import { splitOnward } from '../rules/onward.ts'
+import type { Redirects } from '../rules/onward.ts'
 import { formatMoney } from '../rules/units.ts'
 import type { Campaign } from '../rules/version.ts'
 import type { EdgeReply } from './edge.ts'
 import type { Taken } from './intake.ts'
 import type { Answer } from './live.ts'
 import { pingIdOf } from './offers.ts'
+import { onwardOf } from './onward.ts'
 import * as problem from './problem.ts'
 import type { LeadRecord } from './store/port.ts'
 
 export function takenReply(taken: Taken, campaign: Campaign): EdgeReply {
   switch (taken.kind) {
     case 'answer':
-      return answerReply(taken.answer, taken.offer && { offer: offerJson(taken.offer, campaign) })
+      return answerReply(taken.answer, campaign.redirects, taken.offer && { offer: offerJson(taken.offer, campaign) })
     case 'invalid':
       return problem.invalidLead(taken.issues)
     case 'refused':
@@ -46,16 +47,17 @@ function sellerJson({ id, payout, contract }: Offer['bids'][number], campaign: C
 /** 200 where the lead is decided, 202 where it is still pending. A source never sees buyers' bids or the margin. */
 export function answerReply(
   answer: Answer,
+  redirects: Redirects,
   more: object | null = null,
 ): { readonly status: 200 | 202; readonly body: string } {
   const { leadId, status, leadRef } = answer
-  const { url, phone } = splitOnward(answer.redirectUrl)
+  const { url, phone } = onwardOf(redirects, answer)
   const onward = { redirect_url: url, ...(phone === null ? {} : { transfer_phone: phone }) }
   const sold = { payout: formatMoney(answer.payout), currency: answer.currency, copies: answer.copies }
   const body = {
     lead_id: leadId,
     status,
-    ...(status === 'sold' ? { ...sold, ...onward } : {}),
+    ...(status === 'sold' ? { ...sold, ...onward } : url === null ? {} : onward),
     ...(answer.reasons.length > 0 ? { reasons: answer.reasons } : {}),
     ...(leadRef === null ? {} : { lead_ref: leadRef }),
     ...more,

@@ -1,12 +1,13 @@
 /** `/v1/dialects/{dialect}/{campaign}/{call}`: leads and pings in another platform's words, so that an integration moves by its address. */
 import { DIALECTS, type Dialect, type Heard, type Said } from '../rules/dialects.ts'
-import type { Campaign, Source } from '../rules/version.ts'
+import type { Campaign } from '../rules/version.ts'
 import { type Admitted, admitTo, headerKey, identify, isYes } from './admission.ts'
 import { readBody } from './bodies.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import { type IntakePorts, type Taken, take } from './intake.ts'
 import { offerNamed, type Pinged, ping, takeOffered } from './offering.ts'
 import { pingIdOf } from './offers.ts'
+import { onwardOf } from './onward.ts'
 import * as problem from './problem.ts'
 
 export async function takeInDialect(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
@@ -53,7 +54,7 @@ async function decided(ports: IntakePorts, request: EdgeRequest, campaignId: str
   if ('refused' in admitted) return refusedIn(admitted.refused)
   if (heard.kind === 'ping') return saidOfPing(await ping(ports, admitted), admitted.campaign)
   const taken = heard.kind === 'lead' ? await take(ports, admitted) : await forOffer(ports, admitted, heard.pingId)
-  return saidOfLead(taken, admitted.source)
+  return saidOfLead(taken, admitted)
 }
 
 async function forOffer(ports: IntakePorts, admitted: Admitted, pingId: string | null): Promise<Taken> {
@@ -74,10 +75,11 @@ function saidOfPing(pinged: Pinged, campaign: Campaign): Said {
   return { kind: 'offer', pingId: pingIdOf(id), payout, bids: shown }
 }
 
-function saidOfLead(taken: Taken, source: Source): Said {
+function saidOfLead(taken: Taken, { source, campaign }: Admitted): Said {
   if (taken.kind === 'invalid') return taken
   if (taken.kind === 'refused') return refusedIn(taken.refusal)
-  const { leadId, status, payout, redirectUrl } = taken.answer
+  const { leadId, status, payout } = taken.answer
+  const { url: redirectUrl } = onwardOf(campaign.redirects, taken.answer)
   switch (status) {
     case 'sold':
       return { kind: 'sold', leadId, payout, redirectUrl }

@@ -17,6 +17,7 @@ const ROUTES = [
   { name: 'dialect', method: 'get', path: '/v1/dialects/:dialect/:campaign/:call' },
   { name: 'spec', method: 'get', path: '/v1/campaigns/:campaign/spec' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
+  { name: 'follow', method: 'get', path: '/r/:token' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },
 ] as const

@@ -33,6 +33,7 @@ import { Ownership } from './ownership.ts'
 import { Postbacks, routePostbacks } from './postbacks.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
+import { countRedirect, follow } from './redirects.ts'
 import { Releases } from './releases.ts'
 import { keptMasterKeys } from './seal.ts'
 import { readSpec } from './spec/route.ts'
@@ -213,6 +214,7 @@ function intakePorts(core: Core): IntakePorts {
 
 function openEdge(core: Core, host: string): Promise<Edge> {
   const { env, clock, live, ports, metrics, log } = core
+  const redirects = { ...ports, followed: (leadId: string) => countRedirect(core.foundation.db, leadId) }
   const handler = (request: EdgeRequest): EdgeReply | Promise<EdgeReply> => {
     switch (request.route) {
       case 'postLead':
@@ -227,6 +229,8 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return readSpec(core.snapshot, request)
       case 'readLead':
         return readLead(ports, request)
+      case 'follow':
+        return follow(redirects, request)
       default:
         return request.route satisfies never
     }

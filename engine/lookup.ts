@@ -1,5 +1,6 @@
 /** `GET /v1/leads/{lead_id}`: a lead's outcome, as its own source may see it. */
 import { validate } from 'uuid'
+import { NO_REDIRECTS } from '../rules/onward.ts'
 import { keyOf } from './admission.ts'
 import { answerOf, answerReply } from './answer.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
@@ -14,5 +15,6 @@ export async function readLead(ports: IntakePorts, request: EdgeRequest): Promis
   const record = await ports.ledger.lead(leadId).catch(() => undefined)
   if (record === undefined) return problem.notReady()
   if (record === null || record.source !== key.source) return problem.noSuchLead()
-  return { status: 200, body: answerReply(answerOf(record, ports.reveal)).body }
+  const redirects = ports.snapshot().campaigns.get(record.campaign)?.redirects ?? NO_REDIRECTS
+  return { status: 200, body: answerReply(answerOf(record, ports.reveal), redirects).body }
 }

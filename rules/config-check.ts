@@ -13,6 +13,7 @@ import {
 import { currencyDigits } from './currency.ts'
 import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
+import { ONWARD_MACROS } from './onward.ts'
 import { checkPostbacks } from './postback-check.ts'
 import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
@@ -119,8 +120,24 @@ function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>):
   const path = `campaigns.${id}`
   checkZone(check, `${path}.zone`, campaign.zone)
   if (campaign.currency !== undefined) checkCurrency(check, `${path}.currency`, campaign.currency)
+  checkRedirects(check, `${path}.redirects`, campaign.redirects ?? {})
   checkPlan(check, path, campaign)
   checkCaps(check, `${path}.caps`, campaign.caps, new Set())
+}
+
+/** Pages may name macros; where tracked redirects begin is an address to which `/r/` is added. */
+function checkRedirects(check: Check, path: string, redirects: NonNullable<Draft<CampaignFile>['redirects']>): void {
+  for (const [key, page] of Object.entries(redirects)) {
+    if (page === undefined) continue
+    const bare = key === 'tracked' ? page : page.replaceAll(/\{(?:lead_id|lead_ref|status)\}/g, 'x')
+    const url = URL.canParse(bare) ? new URL(bare) : null
+    if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+      check.fault(`${path}.${key}`, 'is no absolute http or https address, such as https://example.com/thanks.')
+    else if (/[{}\s]/.test(bare))
+      check.fault(`${path}.${key}`, `may hold {${ONWARD_MACROS.join('}, {')}}, and no other brace or space.`)
+    else if (key === 'tracked' && (url.search || url.hash))
+      check.fault(`${path}.tracked`, 'must end with its path: the lead is added behind it.')
+  }
 }
 
 function checkPlan(check: Check, path: string, campaign: Draft<CampaignFile>): void {

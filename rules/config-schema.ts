@@ -147,7 +147,11 @@ const ListShape = object({
   file: opt(text('the path of a file', 1_000)),
 })
 
+const page = () => text('an absolute http or https address', 2_000)
+const RedirectsShape = object({ thank_you: opt(page()), reject: opt(page()), tracked: opt(page()) })
+
 const CampaignShape = object({
+  redirects: opt(RedirectsShape),
   vertical: text('the name of a vertical'),
   fields: opt(byId(FieldShape)),
   countries: opt(

@@ -178,6 +178,11 @@ function buildCampaign(
     duplicates,
     suppress: campaign.suppress ?? [],
     allowsGet: campaign.allow_get ?? false,
+    redirects: {
+      thankYou: campaign.redirects?.thank_you ?? null,
+      reject: campaign.redirects?.reject ?? null,
+      tracked: campaign.redirects?.tracked ?? null,
+    },
     offers: {
       lifeMs: ms((campaign.offers?.seconds ?? DEFAULTS.offer_seconds) * 1_000),
       shortfall: campaign.offers?.shortfall ?? 'eat_to_zero_margin',

@@ -10,6 +10,7 @@ import type { DuplicatePolicy, DuplicateRule } from './duplicates.ts'
 import type { Condition } from './filter.ts'
 import { checkFilters } from './filter-check.ts'
 import { suggest } from './nearest.ts'
+import type { Redirects } from './onward.ts'
 import type { Postback } from './postback.ts'
 import { expandPresets, type Presets } from './presets.ts'
 import { checkPrices } from './price-check.ts'
@@ -221,6 +222,7 @@ export interface Campaign {
   readonly offers: OfferRule
   /** Leads may come in an address, which proxies log. */
   readonly allowsGet: boolean
+  readonly redirects: Redirects
   readonly tiers: readonly Tier[]
   /** In seat order. */
   readonly contracts: readonly Contract[]

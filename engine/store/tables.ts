@@ -116,6 +116,8 @@ export interface LeadsTable {
   trace: ReadOnly<string | null>
   decided_at: ReadOnly<Date | null>
   remembers: ReadOnly<Level>
+  redirects: ReadOnly<number>
+  redirected_at: ReadOnly<Date | null>
 }
 
 export interface LeadKeysTable {

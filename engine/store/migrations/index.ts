@@ -10,6 +10,7 @@ import * as postbacks from './0009_postbacks.ts'
 import * as configuration from './0012_configuration.ts'
 import * as switches from './0013_switches.ts'
 import * as search from './0014_search.ts'
+import * as redirects from './0015_redirects.ts'
 import * as retention from './0016_retention.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -23,5 +24,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0012_configuration': configuration,
   '0013_switches': switches,
   '0014_search': search,
+  '0015_redirects': redirects,
   '0016_retention': retention,
 }
