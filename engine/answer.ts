@@ -44,7 +44,7 @@ function sellerJson({ id, payout, contract }: Offer['bids'][number], campaign: C
   return { bid_id: id, payout: formatMoney(payout), seller: buyer?.legalEntity, ...(text ? { tcpa_text: text } : {}) }
 }
 
-/** 200 where the lead is decided, 202 where it is still pending. A source never sees buyers' bids or the margin. */
+/** 200 where the lead is decided, 202 where it is still pending. An unsold lead tells a payout where it earns one. A source never sees buyers' bids or the margin. */
 export function answerReply(
   answer: Answer,
   redirects: Redirects,
@@ -53,11 +53,12 @@ export function answerReply(
   const { leadId, status, leadRef } = answer
   const { url, phone } = onwardOf(redirects, answer)
   const onward = { redirect_url: url, ...(phone === null ? {} : { transfer_phone: phone }) }
-  const sold = { payout: formatMoney(answer.payout), currency: answer.currency, copies: answer.copies }
+  const earned = { payout: formatMoney(answer.payout), currency: answer.currency }
   const body = {
     lead_id: leadId,
     status,
-    ...(status === 'sold' ? { ...sold, ...onward } : url === null ? {} : onward),
+    ...(status === 'sold' || answer.payout > 0 ? earned : {}),
+    ...(status === 'sold' ? { copies: answer.copies, ...onward } : url === null ? {} : onward),
     ...(answer.reasons.length > 0 ? { reasons: answer.reasons } : {}),
     ...(leadRef === null ? {} : { lead_ref: leadRef }),
     ...more,

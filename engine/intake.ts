@@ -152,13 +152,15 @@ function boundTo(ports: IntakePorts, admitted: Admitted, lead: Lead, use: OfferU
 
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
 async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh): Promise<Taken> {
+  const facts = factsOf(candidate)
+  const opening = openingFor(ports, facts, candidate.use, claimed.barred)
   const givenAt = ports.clock.mono()
-  const received = ports.ledger.received(receivedRow(ports, candidate, claimed.epoch))
+  const received = ports.ledger.received(receivedRow(ports, candidate, claimed.epoch, opening.owed))
   const isStored = received.then(
     ({ code }) => code === 'STORED',
     () => false,
   )
-  const lead = open(ports, candidate, claimed.barred, isStored)
+  const lead = conduct(ports, { ...facts, stored: isStored }, opening)
   const decided = new Promise<Answer | null>((resolve) => lead.waiters.push(resolve))
   const stored = await received.catch(() => null)
   ports.metrics.observe('received', ports.clock.mono() - givenAt)
@@ -168,10 +170,10 @@ async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh)
   return answered(answer, candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer)))
 }
 
-function open(ports: IntakePorts, candidate: Candidate, barred: Barred, stored: Promise<boolean>): LiveLead {
+function factsOf(candidate: Candidate): LeadFacts {
   const { snapshot, campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt } = candidate
-  const facts: LeadFacts = {
+  return {
     leadId,
     term: 1,
     snapshot,
@@ -182,9 +184,7 @@ function open(ports: IntakePorts, candidate: Candidate, barred: Barred, stored: 
     receivedAt,
     fingerprints: candidate.claims.fingerprints,
     wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
-    stored,
   }
-  return conduct(ports, facts, openingFor(ports, facts, candidate.use, barred))
 }
 
 /** A buyer that is barred for both has the list's reason. */
@@ -282,7 +282,12 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
   return answered({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 
-function receivedRow(ports: IntakePorts, candidate: Candidate, claimEpoch: number | null): ReceivedRow {
+function receivedRow(
+  ports: IntakePorts,
+  candidate: Candidate,
+  claimEpoch: number | null,
+  owed = micros(0),
+): ReceivedRow {
   const { campaign, source, test, mode } = candidate.admitted
   const { leadId, lead, receivedAt, claims } = candidate
   return {
@@ -300,6 +305,7 @@ function receivedRow(ports: IntakePorts, candidate: Candidate, claimEpoch: numbe
     remembers: campaign.duplicates.remembers,
     keepMs: campaign.duplicates.keepMs,
     currency: campaign.currency,
+    owed,
     ...ports.seal.seal(leadId, leadJson(lead)),
   }
 }

@@ -1,7 +1,7 @@
 /** Leads that recovery gives back: their owner died before any buyer was offered them, so they are auctioned again. */
 import { judge, printsOf } from '../rules/duplicates.ts'
 import { leadFromJson } from '../rules/lead.ts'
-import { ms, type WallMs } from '../rules/units.ts'
+import { type Micros, ms, type WallMs } from '../rules/units.ts'
 import { claim } from './claims.ts'
 import { conduct } from './conduct.ts'
 import { fingerprintsOf, type IntakePorts, openingFor, useOf } from './intake.ts'
@@ -19,6 +19,8 @@ export interface Recovered {
   readonly fingerprints: readonly string[]
   /** Bound by a key: its source's own, or the offer's that it came for. */
   readonly keyed: boolean
+  /** What its source earns although nobody buys it: as it was received, whatever the version in force says. */
+  readonly owed: Micros
   readonly sealed: Sealed
 }
 
@@ -58,6 +60,7 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
   const offer = recovered.keyed ? await ports.offers.ofLead(leadId) : null
   const use = offer && useOf(ports, offer, lead)
   const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
-  conduct(ports, facts, openingFor(ports, facts, use && 'offer' in use ? use : null, claimed.barred), true)
+  const opening = openingFor(ports, facts, use && 'offer' in use ? use : null, claimed.barred)
+  conduct(ports, facts, { ...opening, owed: recovered.owed }, true)
   return true
 }

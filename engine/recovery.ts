@@ -4,7 +4,7 @@ import type pg from 'pg'
 import type { PostAnswer } from '../buyers/adapter.ts'
 import type { Clock, Timer } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
-import { ms, wallMs } from '../rules/units.ts'
+import { micros, ms, wallMs } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import type { LiveLead } from './live.ts'
 import type { Ownership } from './ownership.ts'
@@ -77,6 +77,7 @@ interface AdoptedRow extends AdoptedLead {
   readonly mode: 'sync' | 'async'
   readonly test: boolean
   readonly keyed: boolean
+  readonly owed: number
   readonly received_at: Date
   readonly fresh: boolean
   readonly fingerprints: readonly string[]
@@ -366,7 +367,7 @@ export class Recovery {
     return db
       .selectFrom('leads as l')
       .leftJoin('lead_keys as k', 'k.lead_id', 'l.id')
-      .select(['l.id', 'l.term', 'l.campaign', 'l.source', 'l.mode', 'l.test', 'l.keyed', 'l.received_at'])
+      .select(['l.id', 'l.term', 'l.campaign', 'l.source', 'l.mode', 'l.test', 'l.keyed', 'l.owed', 'l.received_at'])
       .select(['l.fingerprints', 'l.sealed', 'k.wrapped', 'k.key_version'])
       .select(sql<boolean>`l.received_at > now() - ${freshMs} * interval '1 ms'`.as('fresh'))
       .where('l.id', '=', id)
@@ -416,6 +417,7 @@ function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Reco
     receivedAt: wallMs(row.received_at.getTime()),
     fingerprints: row.fingerprints,
     keyed: row.keyed,
+    owed: micros(row.owed),
     sealed: { sealed: row.sealed.toString('base64'), wrappedKey: wrapped.toString('base64'), keyVersion },
   }
 }

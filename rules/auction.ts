@@ -89,6 +89,8 @@ export interface Opening {
   readonly bids?: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
   readonly promise?: PayoutPromise
   readonly prices?: LeadPrices
+  /** What the source earns for the lead although nobody buys it; absent: nothing. */
+  readonly owed?: Micros
 }
 
 /** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */

@@ -7,7 +7,7 @@ import { HoursIndex } from './eligibility/hours.ts'
 import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
-import { pricesOf } from './prices.ts'
+import { owedOf, pricesOf } from './prices.ts'
 import { fullReason, type Reason, reason } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
@@ -56,7 +56,8 @@ export function openingOf(
   const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
   index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
   const prices = pricesOf(campaign, source, lead, eligible)
-  return { eligible, ...sortOut(excluded, seats), ...(prices && { prices }) }
+  const owed = owedOf(campaign, source, prices)
+  return { eligible, ...sortOut(excluded, seats), ...(prices && { prices }), ...(owed > 0 && { owed }) }
 }
 
 /** Builds the campaign's index now, so that no lead has to wait for it: some 100 ms for 10,000 contracts. */

@@ -27,7 +27,8 @@ export interface FloorTerms {
 /**
  * The least price at which a contract may buy: the largest of campaign, source and contract floor, of the price that
  * pays the source its least and, unless a loss is allowed, of the one that leaves the payout and the minimum margin. A
- * shared copy is judged as if it sold alone.
+ * payout that is owed in any case raises no floor: any price is better than none. A shared copy is judged as if it sold
+ * alone.
  */
 export function effectiveFloor(terms: FloorTerms, contractFloor: Micros): Micros {
   const { payout, minPayout, minMargin } = terms
@@ -43,7 +44,7 @@ function priceForPayout(rule: PayoutRule, least: Micros): number {
 }
 
 function priceForMargin(rule: PayoutRule, minMargin: Micros): number {
-  if ('fixed' in rule) return rule.fixed + minMargin
+  if ('fixed' in rule) return rule.on === 'accepted' ? 0 : rule.fixed + minMargin
   const { share, marginFloor = 0 } = rule
   if (marginFloor >= minMargin) return marginFloor
   const kept = PPM_PER_WHOLE - share

@@ -18,8 +18,9 @@ export function checkPrices(check: Check): void {
 }
 
 /** A payout that has passed its check. */
-export function payoutRule({ fixed, share = 0, margin_floor: marginFloor }: Draft<PayoutFile>): PayoutRule {
-  if (fixed !== undefined) return { fixed: moneyOf(fixed) }
+export function payoutRule(payout: Draft<PayoutFile>): PayoutRule {
+  const { fixed, share = 0, margin_floor: marginFloor, payout_on: on } = payout
+  if (fixed !== undefined) return { fixed: moneyOf(fixed), ...(on === 'accepted' && { on }) }
   const rule = { share: ppm(Math.round(share * PPM_PER_WHOLE)) }
   return marginFloor === undefined ? rule : { ...rule, marginFloor: moneyOf(marginFloor) }
 }
@@ -90,7 +91,7 @@ function rulesAt<F extends { readonly when?: unknown }, T>(
 
 function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | undefined, campaign: string): void {
   if (payout === undefined || check.broken(path)) return
-  const { fixed, share, margin_floor: marginFloor } = payout
+  const { fixed, share, margin_floor: marginFloor, payout_on: on } = payout
   if ((fixed === undefined) === (share === undefined)) {
     check.fault(path, 'needs either {fixed: "6.00"} or {share: 0.7}, one of them.')
     return
@@ -101,6 +102,9 @@ function checkPayout(check: Check, path: string, payout: Draft<PayoutFile> | und
       `${path}.margin_floor`,
       'limits a share, and this payout is fixed: remove it (min_margin raises the floor).',
     )
+  }
+  if (share !== undefined && on === 'accepted') {
+    check.fault(`${path}.payout_on`, 'is accepted, and a share of what is not sold is nothing: make the payout fixed.')
   }
   checkMinor(check, `${path}.fixed`, fixed, campaign)
   const { allow_loss: allowLoss, min_margin: minMargin } = check.draft.campaigns?.[campaign] ?? {}

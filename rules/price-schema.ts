@@ -1,12 +1,13 @@
 /** The shape of what the configuration says of prices: payouts, and rules that make a price depend on the lead. */
 import Type, { type Static, type TSchema } from 'typebox'
-import { list, money, object, opt } from './schema-words.ts'
+import { list, money, object, opt, word } from './schema-words.ts'
 
 export const Payout = Type.Object(
   {
     fixed: opt(money()),
     share: opt(Type.Number({ minimum: 0, maximum: 1, expects: 'a share from 0 to 1, such as 0.7' })),
     margin_floor: opt(money()),
+    payout_on: opt(word('sold', 'accepted')),
   },
   { additionalProperties: false, minProperties: 1, expects: 'either {fixed: "6.00"} or {share: 0.7}, one of them' },
 )

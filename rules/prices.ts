@@ -80,6 +80,12 @@ function seatsOf(campaign: Campaign, source: Source, lead: Lead, eligible: reado
   return seats
 }
 
+/** What the source earns for a lead that the campaign takes, sold or not. */
+export function owedOf(campaign: Campaign, source: Source, prices: LeadPrices | null): Micros {
+  const rule = prices?.payout ?? source.payout ?? campaign.payout
+  return 'fixed' in rule && rule.on === 'accepted' ? rule.fixed : micros(0)
+}
+
 /** The same where fewer seats are eligible: a seat is named by its place among them. */
 export function pricesAmong(prices: LeadPrices, before: readonly number[], now: readonly number[]): LeadPrices {
   const places = new Map(now.map((seatNumber, place) => [seatNumber, place]))

@@ -92,6 +92,8 @@ export interface AuctionState {
   /** Bids of the accepted copies: what the payout is made of. */
   promised: readonly Micros[]
   payout: Micros
+  /** What the source earns although nobody buys. */
+  owed: Micros
   /** Where the consumer is sent: the best accepted copy that names a place. */
   redirectUrl: string | null
   /** Ends of posts that no command has carried to the ledger yet. */
@@ -122,6 +124,7 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     doubted: [],
     promised: [],
     payout: micros(0),
+    owed: micros(0),
     redirectUrl: null,
     unwritten: [],
     recording: [],
@@ -212,6 +215,7 @@ function open(state: AuctionState, opening: Opening): void {
   state.excluded = opening
   state.asks = opening.asks === true
   state.promise = opening.promise ?? null
+  state.owed = opening.owed ?? micros(0)
   const bids = new Map(opening.bids?.map(([seat, price, reference]) => [seat, { price, reference }]))
   const seats = leadSeats(state.terms, opening.eligible, opening.prices)
   state.terms = leadTerms(state.terms, opening.prices)
@@ -734,6 +738,7 @@ function decide(state: AuctionState, out: AuctionCommand[]): void {
   if (state.asks) return offer(state, out)
   if (state.accepted.length + state.doubted.length > 0) endUnsold(state)
   state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
+  if (state.decided === 'unsold') state.payout = state.owed
   writeDoubts(state)
   record(state, state.decided, out)
 }

@@ -189,7 +189,7 @@ function priceWords({ floor, payout, seats = [] }: LeadPrices, names: TraceNames
 }
 
 function payoutWords(rule: PayoutRule): string {
-  if ('fixed' in rule) return formatMoney(rule.fixed)
+  if ('fixed' in rule) return `${formatMoney(rule.fixed)}${rule.on === 'accepted' ? ' sold or not' : ''}`
   const share = `${(rule.share * 100) / PPM_PER_WHOLE}%`
   return rule.marginFloor === undefined ? share : `${share} less ${formatMoney(rule.marginFloor)} at least`
 }
@@ -212,7 +212,7 @@ function commandWords(row: TraceRow, names: TraceNames): string {
       return row[1] === 'sold'
         ? `answer sold payout ${money(row[2]!)}`
         : row[1] === 'unsold'
-          ? 'answer unsold no_buyer'
+          ? `answer unsold no_buyer${row[2] === 0 ? '' : ` payout ${money(row[2]!)}`}`
           : `answer ${row[1]}`
     case 'offer':
       return offerWords(row[1]!, row[2] as readonly (readonly [number, number])[], names)

@@ -30,10 +30,13 @@ import { VERTICALS, type Vertical } from './verticals.ts'
  */
 export type Strategy = 'auction' | 'waterfall' | 'weighted' | 'round_robin'
 /**
- * What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. With a margin floor the
- * engine keeps at least so much of each copy's price.
+ * What the source earns: a fixed sum once per lead, or a share of the accepted copies' total. `on`: `accepted`: it earns
+ * the fixed sum for every valid lead that the campaign takes, sold or not. With a margin floor the engine keeps at least
+ * so much of each copy's price.
  */
-export type PayoutRule = { readonly fixed: Micros } | { readonly share: Ppm; readonly marginFloor?: Micros }
+export type PayoutRule =
+  | { readonly fixed: Micros; readonly on?: 'accepted' }
+  | { readonly share: Ppm; readonly marginFloor?: Micros }
 /** `source_contract`: what one source sells to one contract. */
 export type CapScope = 'contract' | 'buyer' | 'source' | 'campaign' | 'source_contract'
 /** `balance`: a limit of credit, raised by what the buyer has paid in. */

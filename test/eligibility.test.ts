@@ -17,7 +17,7 @@ import { randomSchedule } from './world/calendars.ts'
 import { CONDITIONED, pick, randomCondition, randomFrom, randomLead, SOURCES, whole } from './world/conditions.ts'
 
 const SOLAR = VERTICALS.get('solar')!
-const SOURCE = { id: 'web', filters: new Map(), rules: new Map() } as unknown as Source
+const SOURCE = { id: 'web', filters: new Map(), rules: new Map(), payout: { share: 0 } } as unknown as Source
 /** Monday noon in Chicago. */
 const NOW = wallMs(Date.UTC(2026, 2, 2, 18))
 const HOUR_MS = 3_600_000

@@ -112,7 +112,7 @@ function checkLedger({ lead }: Staged, says: LedgerSays): void {
   expect(says.sales).toEqual(Object.fromEntries(sold))
   expect(says.status).toBe(state.decided)
   if (!state.decided) return
-  expect([says.payout, says.copies]).toEqual([state.payout, sold.length])
+  expect([says.payout, says.earned, says.copies]).toEqual([state.payout, state.payout, sold.length])
   const stored = JSON.parse(says.trace!) as Trace
   expect(stored.opening).toEqual(opening)
   expect(JSON.stringify(replay(terms, stored).rows)).toBe(JSON.stringify(stored.rows))

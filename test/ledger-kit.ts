@@ -103,6 +103,7 @@ export function received(given: Partial<ReceivedRow> = {}): ReceivedRow {
     remembers: 3,
     keepMs: 90 * DAY_MS,
     currency: 'USD',
+    owed: micros(0),
     ...sealer.seal(leadId, '{"first_name":"Ada"}'),
     ...given,
   }

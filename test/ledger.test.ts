@@ -333,6 +333,85 @@ describe('a doubt', () => {
   })
 })
 
+describe('what a source is owed for every lead that is taken', () => {
+  const owed = micros(3_000_000)
+  const ofSource = async (leadId: string) => {
+    const { lead, entries } = (await leadFile(kit.db, leadId))!
+    expect(entries.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
+    const accounts = entries.filter(({ account }) => account === 'source:demo')
+    return [lead.status, lead.payout, ...accounts.map(({ cause, amount }) => `${cause} ${amount}`).sort()]
+  }
+  const settle = (leadId: string, copy: number, state: string) =>
+    kit.ask(`select resolve_doubt($1, $2, $3, null, $4, $4, $5, null, null, null, 'test')`, [
+      ...[engine.id, leadId, copy, state, state === 'accepted' ? 'won' : 'unresolved'],
+    ])
+
+  it('is entered with an unsold lead, and not with one that was sold for it or is a duplicate', async () => {
+    const [unsold, sold, twin] = [received({ owed }), received({ owed }), received({ owed })]
+    await Promise.all([unsold, sold, twin].map((row) => engine.ledger.received(row)))
+    await engine.ledger.intent(intent(sold.leadId, { payout: owed }), [])
+    await engine.ledger.result(final(unsold.leadId, [], { status: 'unsold', payout: owed }))
+    await engine.ledger.result(final(sold.leadId, [result({ payout: owed })], { payout: owed }))
+    await engine.ledger.result(final(twin.leadId, [], { status: 'duplicate', payout: micros(0) }))
+    expect(await ofSource(unsold.leadId)).toEqual(['unsold', 3_000_000, 'accepted 3000000'])
+    expect(await ofSource(sold.leadId)).toEqual(['sold', 3_000_000, 'sale 3000000'])
+    expect(await ofSource(twin.leadId)).toEqual(['duplicate', 0])
+  })
+
+  it('is entered where recovery ends a lead, offered to somebody or not', async () => {
+    const never = received({ owed })
+    await engine.ledger.received(never)
+    await kit.ask('select conclude_lead($1, $2, 1)', [engine.id, never.leadId])
+    expect(await ofSource(never.leadId)).toEqual(['expired', 3_000_000, 'accepted 3000000'])
+  })
+
+  /** The first doubt would earn all of it, the second nothing more. */
+  const inDoubt = async () => {
+    const { leadId } = await intendedTwice()
+    const doubts = [
+      result({ state: 'in_doubt', payout: owed }),
+      result({ state: 'in_doubt', contract: 'bolt', copy: 1, payout: micros(0) }),
+    ]
+    await engine.ledger.result(final(leadId, doubts, { status: 'pending', payout: micros(0) }))
+    return leadId
+  }
+  const intendedTwice = async () => {
+    const row = received({ owed })
+    await engine.ledger.received(row)
+    await engine.ledger.intent(intent(row.leadId, { payout: owed }), [])
+    await engine.ledger.intent(intent(row.leadId, { contract: 'bolt', buyer: 'bolt', copy: 1, payout: micros(0) }), [])
+    return row
+  }
+
+  it.each([
+    [
+      ['rejected', 'rejected'],
+      ['unsold', 3_000_000, 'accepted 3000000'],
+    ],
+    [
+      ['accepted', 'rejected'],
+      ['sold', 3_000_000, 'sale 3000000'],
+    ],
+    [
+      ['rejected', 'accepted'],
+      ['sold', 3_000_000, 'accepted 3000000', 'sale 0'],
+    ],
+    [
+      ['accepted', 'accepted'],
+      ['sold', 3_000_000, 'sale 0', 'sale 3000000'],
+    ],
+  ] as const)('is earned once, however its doubts end: %j', async (verdicts, earned) => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      const leadId = await inDoubt()
+      for (const copy of order) await settle(leadId, copy, verdicts[copy]!)
+      expect(await ofSource(leadId)).toEqual(earned)
+    }
+  })
+})
+
 describe('a flush', () => {
   it('with one poisoned row refuses that row alone', async () => {
     const rows = Array.from({ length: 20 }, (_, i) => received({ leadRef: i === 11 ? 'a\u0000b' : `S-${i}` }))

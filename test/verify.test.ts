@@ -28,6 +28,7 @@ import { numberVersion } from '../engine/store/queries.ts'
 import { openRedisStore, type RedisStore } from '../engine/store/redis.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Lead, parseLead } from '../rules/lead.ts'
+import { owedOf } from '../rules/prices.ts'
 import { reason } from '../rules/reason.ts'
 import { formatMoney, micros, wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
@@ -47,19 +48,23 @@ const contract = (buyer: string, campaign: string, more: object = {}): object =>
   delivery: { ping_url: `https://${buyer}.example/ping`, post_url: `https://${buyer}.example/post` },
   ...more,
 })
-const campaign = (copies: number): object => ({
+const campaign = (copies: number, payout: object = { share: 0.7 }): object => ({
   vertical: 'solar',
   zone: ZONE,
-  payout: { share: 0.7 },
+  payout,
   total_ms: 20_000,
   plan: [{ tier: 'main', strategy: 'auction', copies }],
   caps: { week: 1000 },
 })
 const CONFIG = {
   sources: {
-    demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solo', 'share'], keys: [], caps: { hour: 1000 } },
+    demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solo', 'share', 'paid'], keys: [], caps: { hour: 1000 } },
   },
-  campaigns: { solo: campaign(1), share: campaign(2) },
+  campaigns: {
+    solo: campaign(1),
+    share: campaign(2),
+    paid: campaign(1, { fixed: '3.00', payout_on: 'accepted' }),
+  },
   buyers: {
     acme: { zone: ZONE, group: 'north', caps: { month: 500 } },
     bolt: { zone: ZONE },
@@ -68,6 +73,7 @@ const CONFIG = {
   contracts: {
     'acme-share': contract('acme', 'share'),
     'acme-solo': contract('acme', 'solo'),
+    'bolt-paid': contract('bolt', 'paid'),
     'bolt-share': contract('bolt', 'share'),
     'bolt-solo': contract('bolt', 'solo'),
     'casa-share': contract('casa', 'share'),
@@ -124,7 +130,7 @@ async function sellSomeLeads(): Promise<World> {
   const { rows } = await pool.query<{ id: number }>("insert into engines (host, pid) values ('here', 1) returning id")
   const ledger = await PostgresLedger.open({ url: database.url, engine: rows[0]!.id, clock })
   const hot = await openRedisStore({ url: redis.url })
-  const tags = ['s:demo', 'c:solo', 'c:share', 'b:acme', 'b:bolt', 'b:casa']
+  const tags = ['s:demo', 'c:solo', 'c:share', 'c:paid', 'b:acme', 'b:bolt', 'b:casa']
   await hot.restore({ epoch: 1, committed: [], tokens: [], scopes: [], locks: [], sightings: [], tags })
   const play = new Play(compiled.snapshot, ledger, hot)
   const ids = {
@@ -137,6 +143,8 @@ async function sellSomeLeads(): Promise<World> {
     unsold: await play.lead('solo', {}),
     shared: await play.lead('share', { 'acme-share': ['9.00', ACCEPTED], 'bolt-share': ['8.00', ACCEPTED] }),
     half: await play.lead('share', { 'acme-share': ['9.00', DOUBT], 'bolt-share': ['8.00', ACCEPTED] }),
+    owed: await play.lead('paid', {}),
+    paid: await play.lead('paid', { 'bolt-paid': ['1.00', ACCEPTED] }),
     duplicate: await play.duplicate('solo'),
     recovered: await play.lead('solo', { 'bolt-solo': ['10.00', ACCEPTED] }, true),
   }
@@ -215,7 +223,7 @@ class Play {
       ...{ leadId, campaign: campaignId, source: 'demo', version: 1, mode: 'sync', test: false, receivedAt },
       ...{ leadRef: null, idempotency: null, fingerprints: [`solar:${leadId}`] },
       ...{ claimEpoch: null, remembers: 3, keepMs: 86_400_000 },
-      ...{ currency: 'USD', sealed: 'c2VhbGVk', wrappedKey: 'a2V5', keyVersion: 1 },
+      ...{ currency: 'USD', owed: owedOf(of, source, null), sealed: 'c2VhbGVk', wrappedKey: 'a2V5', keyVersion: 1 },
     }
     const facts = { ...row, term: 1, snapshot: this.#snapshot, campaign: of, source, wire }
     return { facts, lead, row }
@@ -380,11 +388,11 @@ describe('a ledger that the engine wrote', () => {
     const seen = await asProcess(['--drained', ...recordsOf(world.acks, world.posts)])
     expect(seen.out).toContain('all hold')
     expect(seen).toMatchObject({ code: 0, error: '' })
-    const counted = /1 {2}every .* holds +leads 11 +terminal 9 +in doubt 2 +under way 0 +acknowledged 11 +answers 11/
+    const counted = /1 {2}every .* holds +leads 13 +terminal 11 +in doubt 2 +under way 0 +acknowledged 13 +answers 13/
     expect(seen.out).toMatch(counted)
     expect(sectionOf(seen, 4)).toMatch(/holds +counters \d+ +posting 3/)
     expect(sectionOf(seen, 6)).toContain('USD: buyers pay')
-    expect(sectionOf(seen, 8)).toMatch(/replayed 10/)
+    expect(sectionOf(seen, 8)).toMatch(/replayed 12/)
   })
 
   it('is told to machines as JSON', async () => {
@@ -557,6 +565,19 @@ describe('what is wrong is found', () => {
     it('a sale that is not what was accepted', async () => {
       const seen = await planted('update sales set payout = payout + 10000 where lead_id = $1', [of('cut')])
       expectViolated(seen, [6], 'has a sale of copy 0 that is not what acme-solo accepted')
+    })
+
+    it('a source that is owed for an unsold lead and is not paid, or twice', async () => {
+      const none = await planted("delete from entries where lead_id = $1 and cause = 'accepted'", [of('owed')])
+      expectViolated(none, [6], `lead ${of('owed')} is owed 3000000 micros in any case: source:demo has no entry`)
+      const twice = await planted(
+        `insert into entries select lead_id, 0, 'accepted', account, case account when 'margin' then -3000000 else 3000000 end,
+           currency from entries where lead_id = $1 and account in ('margin', 'source:demo')`,
+        [of('paid')],
+      )
+      expectViolated(twice, [6], 'source:demo has 3000000, not 0')
+      const told = await planted('update leads set payout = 0 where id = $1', [of('owed')])
+      expectViolated(told, [6], 'is said to earn 0 micros')
     })
 
     it('sums that a recount does not give', async () => {

@@ -15,6 +15,8 @@ export interface LeadRow {
   readonly status: string | null
   readonly payout: number
   readonly copies: number
+  /** What its source earns although nobody buys it. */
+  readonly owed: number
   readonly trace: string | null
 }
 
@@ -90,7 +92,7 @@ const moment = (column: string, name: string): string => `(extract(epoch from ${
 
 const LEADS = `
   select id::text, campaign, source, version, test, ${moment('received_at', 'receivedAt')}, currency, status, payout,
-    copies, trace
+    copies, owed, trace
   from leads order by leads.id`
 
 const INTENT_COLUMNS = `

@@ -10,6 +10,9 @@ const QUARTER_MS = 900_000
 const DAY_MS = 86_400_000
 
 type Sums = [n: number, bid: number, price: number, payout: number]
+/** Ends of a lead that the campaign took. */
+const OWED: ReadonlySet<string> = new Set(['sold', 'unsold', 'expired'])
+
 type AccountKind = 'buyer' | 'source' | 'margin'
 
 /** A key of joined names that a recount shares with the stored row. */
@@ -29,6 +32,7 @@ export class MoneyCheck {
     this.finding.count('sales', sales.length)
     this.finding.count('entries', dossier.entries.length)
     this.#salesAreIntents(dossier)
+    this.#payoutIsEarned(dossier)
     this.#entriesBalance(dossier)
     for (const sale of sales) this.#addSum(sale, dossier.intents)
     if (lead.status !== null && !lead.test) this.#recount(dossier, seats)
@@ -70,9 +74,32 @@ export class MoneyCheck {
       if (!same) say(`has a sale of another campaign, source or currency`)
     }
     if (lead.status !== 'sold' || lead.test) return
-    const payout = sales.reduce((sum, sale) => sum + sale.payout, 0)
     if (sales.length !== lead.copies) say(`is said to have ${lead.copies} copies sold, and has ${sales.length}`)
-    if (payout !== lead.payout) say(`is said to earn ${lead.payout} micros, and its sales earn ${payout}`)
+  }
+
+  /** By its sales, and up to what its source is owed in any case once nothing is in doubt: that has entries of its own. */
+  #payoutIsEarned({ lead, intents, sales, entries }: Dossier): void {
+    if (lead.status === null || lead.test) return
+    const bySales = sales.reduce((sum, sale) => sum + sale.payout, 0)
+    const isOwed = OWED.has(lead.status) && intents.every(({ state }) => state !== 'open' && state !== 'in_doubt')
+    const earned = isOwed ? Math.max(bySales, lead.owed) : bySales
+    const say = (how: string): void => this.finding.violated(`lead ${lead.id} ${how}`)
+    // A lead that is pending tells no payout yet.
+    if (lead.status !== 'pending' && earned !== lead.payout) {
+      say(`is said to earn ${lead.payout} micros, and it earns ${bySales} by its sales and ${earned} in all`)
+    }
+    const more = entries.filter(({ cause }) => cause === 'accepted')
+    const right: Readonly<Record<string, number>> =
+      earned > bySales ? { [`source:${lead.source}`]: earned - bySales, margin: bySales - earned } : {}
+    const entered = Object.fromEntries(more.map(({ account, amount }) => [account, amount]))
+    const wrong = new Set(
+      [...Object.keys(right), ...Object.keys(entered)].filter((name) => right[name] !== entered[name]),
+    )
+    for (const name of wrong) {
+      say(
+        `is owed ${lead.owed} micros in any case: ${name} has ${entered[name] ?? 'no entry'}, not ${right[name] ?? 0}`,
+      )
+    }
   }
 
   /** Per copy, cause and currency; and each sale's entries name who pays what to whom. */

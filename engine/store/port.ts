@@ -114,6 +114,8 @@ export interface ReceivedRow {
   readonly remembers: Level
   readonly keepMs: number
   readonly currency: string
+  /** What the source earns for it although nobody buys it. */
+  readonly owed: Micros
   /** Sealed lead (base64 of nonce, ciphertext, tag) and its wrapped key (base64). */
   readonly sealed: string
   readonly wrappedKey: string

@@ -105,6 +105,7 @@ export interface LeadsTable {
   fingerprints: ReadOnly<string[]>
   keep_ms: ReadOnly<number>
   currency: ReadOnly<string>
+  owed: ReadOnly<number>
   sealed: ReadOnly<Buffer>
   owner: ReadOnly<number>
   term: ReadOnly<number>

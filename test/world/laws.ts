@@ -217,8 +217,11 @@ const payoutIsOwed: Law = (played) => {
   if (sold && (sold.payout !== right || sold.copies !== ledger.sales.length)) return 'the answer tells another payout'
   if ((decided === 'sold') !== ledger.sales.length > 0 && decided)
     return `decided ${decided}, sold ${ledger.sales.length}`
+  const isOwed = 'fixed' in terms.payout && terms.payout.on === 'accepted' && cast.opening.owed !== undefined
+  const unsold = answers.find((one) => one.status === 'unsold')
+  if (unsold && unsold.payout !== (isOwed ? aloneMakes(terms, 0) : 0)) return 'an unsold lead earns something else'
   const cut = ledger.sales.some((sale) => sale.priceCut)
-  return !cut && !cast.campaign.allowLoss && paid < right ? `sold at a loss: ${paid} for ${right}` : null
+  return !cut && !isOwed && !cast.campaign.allowLoss && paid < right ? `sold at a loss: ${paid} for ${right}` : null
 }
 
 const floorsHold: Law = (played) => {
@@ -227,7 +230,8 @@ const floorsHold: Law = (played) => {
     const { contract, floor } = seat(at)
     if (bid < Math.max(terms.floor, floor)) return `${contract} was held under a floor`
     const earned = aloneMakes(terms, bid)
-    if (!terms.allowLoss && bid - earned < terms.minMargin) return `${contract} leaves no margin`
+    const isOwed = 'fixed' in terms.payout && terms.payout.on === 'accepted'
+    if (!terms.allowLoss && !isOwed && bid - earned < terms.minMargin) return `${contract} leaves no margin`
     if (Math.floor(earned / 10_000) * 10_000 < terms.minPayout) return `${contract} pays the source too little`
   }
   return null

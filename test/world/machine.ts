@@ -19,7 +19,7 @@ import {
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
 import { type TurnCandidate, Turns, turnsKey } from '../../rules/turns.ts'
-import { ms, type WallMs, wallMs } from '../../rules/units.ts'
+import { micros, ms, type WallMs, wallMs } from '../../rules/units.ts'
 import type { Contract } from '../../rules/version.ts'
 import { ScriptedWire } from './buyers.ts'
 import { type Cast, castStory, earlierTurns, usedCaps } from './cast.ts'
@@ -429,7 +429,7 @@ export const wireLead = ({ campaign, source, lead }: Cast) => ({
   test: false,
 })
 
-export const receivedRow = ({ campaign, source, opensAt }: Cast, leadId = LEAD_ID) => ({
+export const receivedRow = ({ campaign, source, opensAt, opening }: Cast, leadId = LEAD_ID) => ({
   leadId,
   campaign: campaign.id,
   source: source.id,
@@ -444,6 +444,7 @@ export const receivedRow = ({ campaign, source, opensAt }: Cast, leadId = LEAD_I
   remembers: LEVELS.sold,
   keepMs: 0,
   currency: campaign.currency,
+  owed: opening.owed ?? micros(0),
   sealed: '',
   wrappedKey: '',
   keyVersion: 1,

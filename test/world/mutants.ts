@@ -292,6 +292,16 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
+    bug: 'an unsold lead earns nothing although its source is paid for every one',
+    caughtBy: 'payoutIsOwed',
+    parts: () => ({
+      step: hearing((state, event) => {
+        state.owed = micros(0)
+        return event
+      }),
+    }),
+  },
+  {
     bug: 'the margin floor of a share is forgotten',
     caughtBy: 'payoutIsOwed',
     parts: () => ({

@@ -70,6 +70,7 @@ const payout = fc.constantFrom<StoryPayout>(
   { share: 0.7, margin_floor: '3.00' },
   { fixed: '6.00' },
   { fixed: '4.50' },
+  { fixed: '4.50', payout_on: 'accepted' },
 )
 const adjustment = fc.constantFrom<{ factor: number } | { amount: string }>(
   { factor: 0.5 },

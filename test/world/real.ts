@@ -111,12 +111,16 @@ class RealStores implements Stores {
 
   /** What the ledger says of a lead afterwards. */
   async record(leadId: string): Promise<LedgerSays> {
-    const { rows: leads } = await this.#pool.query<Omit<LedgerSays, 'intents' | 'sales'>>(
+    const { rows: leads } = await this.#pool.query<Omit<LedgerSays, 'intents' | 'sales' | 'earned'>>(
       'select status, payout, copies, trace from leads where id = $1',
       [leadId],
     )
     const { rows: intents } = await this.#pool.query<{ contract: string; state: string }>(
       'select contract, state from intents where lead_id = $1 order by created_at',
+      [leadId],
+    )
+    const { rows: earned } = await this.#pool.query<{ earned: number }>(
+      "select coalesce(sum(amount), 0)::bigint as earned from entries where lead_id = $1 and account like 'source:%'",
       [leadId],
     )
     const { rows: sales } = await this.#pool.query<{ contract: string; price: number }>(
@@ -125,6 +129,7 @@ class RealStores implements Stores {
     )
     return {
       ...leads[0]!,
+      earned: earned[0]!.earned,
       intents: Object.fromEntries(intents.map(({ contract, state }) => [contract, state])),
       sales: Object.fromEntries(sales.map(({ contract, price }) => [contract, price])),
     }
@@ -138,6 +143,8 @@ class RealStores implements Stores {
 export interface LedgerSays {
   readonly status: string | null
   readonly payout: number
+  /** By its entries. */
+  readonly earned: number
   readonly copies: number
   /** JSON text. */
   readonly trace: string | null

@@ -39,7 +39,9 @@ export type StoryCaps = Readonly<Record<string, readonly [Used<number>, number] 
 /** As in the configuration: the last one counts whose condition holds. */
 export type StoryRule<T> = T & { readonly when?: unknown }
 
-export type StoryPayout = { readonly share: number; readonly margin_floor?: string } | { readonly fixed: string }
+export type StoryPayout =
+  | { readonly share: number; readonly margin_floor?: string }
+  | { readonly fixed: string; readonly payout_on?: 'accepted' }
 
 export interface StoryContract {
   readonly tier?: string

@@ -60,7 +60,8 @@ const FENCING = `
 /**
  * A lead's end follows from its intents: sold where one was accepted, pending where one is in doubt, unsold where all
  * ended otherwise, expired where there was none. An undecided lead ends only by its owner, under the term that it gives
- * and with no intent open; one that is pending, or sold with a copy still in doubt, by whoever resolves the doubt.
+ * and with no intent open; one that is pending, or sold with a copy still in doubt, by whoever resolves the doubt. What
+ * its source is owed in any case, and its sales do not earn, is entered once nothing is in doubt any more.
  */
 const CONCLUDE = `
   create function conclude_lead(p_engine integer, p_lead uuid, p_term integer) returns text language plpgsql
@@ -69,6 +70,7 @@ const CONCLUDE = `
     l leads%rowtype;
     c record;
     v_status text;
+    v_payout bigint;
   begin
     select * into l from leads where id = p_lead for update;
     if l.status is null and (p_term is null or l.owner <> p_engine or l.term <> p_term) then
@@ -88,14 +90,19 @@ const CONCLUDE = `
     end if;
     v_status := case when c.copies > 0 then 'sold' when c.in_doubt > 0 then 'pending'
       when c.intents > 0 then 'unsold' else 'expired' end;
-    if l.status = v_status and l.copies = c.copies and l.payout = c.payout then
+    v_payout := case when c.in_doubt > 0 then c.payout else greatest(c.payout, l.owed) end;
+    if l.status = v_status and l.copies = c.copies and l.payout = v_payout then
       return v_status;
     end if;
-    update leads set status = v_status, copies = c.copies, payout = c.payout, decided_at = now(),
+    update leads set status = v_status, copies = c.copies, payout = v_payout, decided_at = now(),
       redirect_url = coalesce(redirect_url, c.redirect_url),
       reasons = case when v_status = 'unsold' then array['no_buyer'] else '{}' end
     where id = p_lead;
     if not l.test then
+      insert into entries (lead_id, copy, cause, account, amount, currency)
+      select p_lead, 0, 'accepted', a.account, a.amount, l.currency
+      from (values ('source:' || l.source, v_payout - c.payout), ('margin', c.payout - v_payout)) as a(account, amount)
+      where v_payout > c.payout;
       perform remember_lead(p_lead);
       perform add_rollups(p_engine, conclusion_rollups(p_lead, l.campaign, l.source, l.status, v_status));
     end if;

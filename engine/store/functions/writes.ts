@@ -95,7 +95,7 @@ const WRITE_RECEIVED = `
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, campaign text, source text, version bigint, mode text, test boolean, "receivedAt" bigint,
         "leadRef" text, idempotency json, fingerprints text[], "claimEpoch" bigint, remembers smallint,
-        "keepMs" bigint, currency text, sealed text, "wrappedKey" text, "keyVersion" integer)
+        "keepMs" bigint, currency text, owed bigint, sealed text, "wrappedKey" text, "keyVersion" integer)
       where not (g."leadId" = any(p_except))
     ), stale as materialized (
       select "leadId" from given where is_stale("leadId", "claimEpoch")
@@ -103,9 +103,9 @@ const WRITE_RECEIVED = `
       select * from given where "leadId" not in (select "leadId" from stale)
     ), stored as (
       insert into leads (id, campaign, source, version, mode, test, received_at, lead_ref, keyed, fingerprints,
-        keep_ms, remembers, currency, sealed, owner)
+        keep_ms, remembers, currency, owed, sealed, owner)
       select "leadId", campaign, source, version, mode, test, to_timestamp("receivedAt" / 1000.0), "leadRef",
-        idempotency is not null, fingerprints, "keepMs", remembers, currency, decode(sealed, 'base64'), p_engine
+        idempotency is not null, fingerprints, "keepMs", remembers, currency, owed, decode(sealed, 'base64'), p_engine
       from fresh
       on conflict (id) do nothing
     ), locked as (
@@ -272,6 +272,11 @@ const WRITE_FINALS = `
         level smallint, sold text[], asked text[], at bigint, "keepMs" bigint)
       where e.sighting is not null and not e.test and cardinality(e.fingerprints) > 0
       on conflict (lead_id) do nothing
+    ), earned as (
+      insert into entries (lead_id, copy, cause, account, amount, currency)
+      select e.id, 0, 'accepted', a.account, a.amount, e.currency
+      from ended e cross join lateral (values ('source:' || e.source, e.payout), ('margin', -e.payout)) as a(account, amount)
+      where e.status = 'unsold' and e.payout > 0 and not e.test
     ), told as (
       insert into postbacks (lead_id, event, campaign, source, status, payout, currency)
       select e.id, case e.status when 'sold' then 'sold' else 'resolved' end, e.campaign, e.source, e.status, e.payout,

@@ -12,6 +12,7 @@ import * as switches from './0013_switches.ts'
 import * as search from './0014_search.ts'
 import * as redirects from './0015_redirects.ts'
 import * as retention from './0016_retention.ts'
+import * as owed from './0017_owed.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
@@ -26,4 +27,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0014_search': search,
   '0015_redirects': redirects,
   '0016_retention': retention,
+  '0017_owed': owed,
 }
