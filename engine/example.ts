@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const beside = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 export const EXAMPLE_FILE = beside('./example.yaml')
-/** Tempers of the six buyers, by the first part of their paths. */
+/** Tempers of the twelve buyers, by the first part of their paths. */
 export const EXAMPLE_BUYERS_FILE = beside('./example-buyers.json')
 const BUYERS_PROGRAM = beside('../bench/buyer-sim.ts')
 const READY_WITHIN_MS = 15_000
@@ -18,7 +18,7 @@ export interface ScriptedBuyers {
   stop(): Promise<void>
 }
 
-/** Starts the six buyers as a process of their own, which ends when this one does. Throws where it does not get ready. */
+/** Starts the buyers as a process of their own, which ends when this one does. Throws where it does not get ready. */
 export function startScriptedBuyers(): Promise<ScriptedBuyers> {
   const args = [BUYERS_PROGRAM, '--config', EXAMPLE_BUYERS_FILE, '--port', '0', '--until-stdin-ends']
   // A group of its own: Ctrl-C must not end the buyers before the engine has drained.

@@ -12,7 +12,9 @@ import {
 } from '../engine/configuration.ts'
 import { parseConfiguration } from '../engine/configuration-text.ts'
 import { EXAMPLE_BUYERS_FILE, EXAMPLE_FILE, exampleCurl, exampleLead, startScriptedBuyers } from '../engine/example.ts'
+import { openingOf } from '../rules/eligibility.ts'
 import { parseLead } from '../rules/lead.ts'
+import { wallMs } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 
 let folder: string
@@ -30,6 +32,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
+const NO_HINTS = { exhausted: () => null, doubts: () => false, unwell: () => false }
 const EXAMPLE = readFileSync(EXAMPLE_FILE, 'utf8')
 const placeholders = { buyers: 'http://127.0.0.1:4000' }
 const withFloor = (floor: string): string => EXAMPLE.replace('floor: "8.00"', `floor: ${floor}`)
@@ -240,7 +243,7 @@ describe('the example', () => {
     const { buyers } = JSON.parse(readFileSync(EXAMPLE_BUYERS_FILE, 'utf8')) as { buyers: Record<string, object> }
     const named = new Set([...EXAMPLE.matchAll(/\$\{buyers\}\/(\w+)\/(ping|post)/g)].map((match) => match[1]))
     expect(Object.keys(buyers).sort()).toEqual([...named].sort())
-    expect(named.size).toBe(6)
+    expect(named.size).toBe(12)
   })
 
   it('has a lead that is valid, passes the filters of the open tier, and is another person each time', async () => {
@@ -261,6 +264,25 @@ describe('the example', () => {
     expect(curl.split('\n')).toHaveLength(1)
     expect(JSON.parse(curl.slice(curl.indexOf("-d '") + 4, -1))).toEqual(exampleLead(7))
   })
+
+  it.each(['2026-12-25T05:00:00Z', '2026-03-01T10:30:00Z', '2026-11-01T07:15:00Z', '2026-07-04T23:59:00Z'])(
+    'sells a lead of each campaign at any hour: %s',
+    async (at) => {
+      const loaded = await loadConfiguration({ path: EXAMPLE_FILE, placeholders, number: async () => 1 })
+      if (!loaded.ok) throw new Error('faulty')
+      expect(loaded.warnings).toEqual([])
+      const { campaigns, sources } = loaded.snapshot
+      for (const campaign of campaigns.values()) {
+        const required = campaign.vertical.fields.filter((field) => field.required)
+        const examples = Object.fromEntries(required.map(({ name, example }) => [name, example]))
+        const now = wallMs(Date.parse(at))
+        const parsed = parseLead(campaign.vertical, { ...examples, ...exampleLead(1) }, now)
+        if (!parsed.ok) throw new Error(`${campaign.id}: ${JSON.stringify(parsed.issues)}`)
+        const { eligible } = openingOf(campaign, parsed.lead, sources.get('demo')!, now, NO_HINTS)
+        expect(eligible.length, campaign.id).toBeGreaterThan(1)
+      }
+    },
+  )
 
   it('starts its buyers and stops them', async () => {
     const buyers = await startScriptedBuyers()

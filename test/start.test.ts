@@ -20,6 +20,16 @@ let origin: string
 let admin: string
 let curl: string
 
+/** One person, with what insurers and lenders ask. */
+const DRIVER_AND_BORROWER = {
+  ...{ first_name: 'Ann', last_name: 'Lee', address: '1 Elm St', city: 'Austin', state: 'TX', zip: '78701' },
+  ...{ phone: '512-234-0177', email: 'ann.lee@example.com', dob: '1980-03-04', residence: 'own' },
+  ...{ currently_insured: 'yes', continuous_months: '24', incidents: '0', birth_year: '1980' },
+  ...{ vehicle_year: '2019', vehicle_make: 'Toyota', vehicle_model: 'Camry' },
+  ...{ amount: '3000', income_band: '3000-4000', employer_type: 'employed', pay_frequency: 'monthly' },
+  ...{ ssn: '123-45-6789', military: 'no', direct_deposit: 'yes', credit_band: 'good' },
+}
+
 const JSON_TYPE = `-H 'Content-Type: application/json'`
 
 /** A port that is free now. */
@@ -81,6 +91,16 @@ test('every stage of that lead was timed, and both ends were counted', async () 
   const untimed = [...page.matchAll(/^gavelpost_stage_seconds_count\{stage="(\w+)"\} 0$/gm)].map((match) => match[1])
   expect(untimed).toEqual([])
   for (const status of ['sold', 'duplicate']) expect(page).toContain(`gavelpost_leads_total{status="${status}"} 1`)
+})
+
+test.each(['auto', 'loan'])('a lead of campaign %s sells too, and tells the source what it earns', async (campaign) => {
+  const sold = JSON.parse(
+    await shell(
+      `curl -s ${origin}/v1/campaigns/${campaign}/leads ${JSON_TYPE} -H 'X-Api-Key: demo' -d '${JSON.stringify(DRIVER_AND_BORROWER)}'`,
+    ),
+  )
+  expect(sold).toMatchObject({ status: 'sold', currency: 'USD' })
+  expect(Number(sold.payout)).toBeGreaterThan(1)
 })
 
 test.each([
