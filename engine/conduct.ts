@@ -1,7 +1,7 @@
 /** The conductor: carries out what the auction's machine commands and tells it what happened. It decides nothing. */
 import type { PostAnswer } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
-import type { AuctionCommand, AuctionEvent, Opening } from '../rules/auction.ts'
+import type { AuctionCommand, AuctionEvent, Opening, Outcome } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
@@ -369,7 +369,8 @@ function settlePlaces(ports: ConductPorts, { token, groups }: Held, how: 'commit
 
 async function result(ports: ConductPorts, lead: LiveLead, command: Command<'result'>): Promise<void> {
   const askedAt = ports.clock.mono()
-  const final = command.status && finalStatus(ports, lead, command.status)
+  const ends = command.status === null ? null : outcomes(lead.state)
+  const final = ends && finalStatus(ports, lead, command.status!, ends)
   try {
     await ports.ledger.result({
       leadId: lead.leadId,
@@ -386,7 +387,7 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
     return abandon(ports, lead)
   }
   ports.metrics.observe('result', ports.clock.mono() - askedAt)
-  if (final) tallyDecided(ports.metrics, lead, final.status, ports.clock.mono())
+  if (ends) tallyDecided(ports.metrics, lead, command.status!, ends, ports.clock.mono())
   if (final && lead.fingerprints.length > 0) {
     const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.sighting)
     act().catch(() => ports.hotLater(act))
@@ -395,7 +396,12 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
   if (final?.status === 'pending') abandon(ports, lead)
 }
 
-function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['status']): FinalStatus {
+function finalStatus(
+  ports: ConductPorts,
+  lead: LiveLead,
+  status: FinalStatus['status'],
+  ends: ReadonlyMap<string, Outcome>,
+): FinalStatus {
   const { state } = lead
   const unsold = status === 'unsold'
   return {
@@ -406,7 +412,7 @@ function finalStatus(ports: ConductPorts, lead: LiveLead, status: FinalStatus['s
     redirectUrl: state.redirectUrl && ports.conceal(lead.leadId, state.redirectUrl),
     trace: JSON.stringify(storedTrace(lead)),
     sighting: lead.test ? null : sightingAt(lead, ports.clock.wall()),
-    outcomes: countOutcomes(lead),
+    outcomes: countOutcomes(ends),
     awaited: lead.mode === 'async' || lead.answer?.status === 'pending',
   }
 }
@@ -428,10 +434,9 @@ export function storedTrace(lead: LiveLead): Trace {
 }
 
 /** `contract|kind|reason` -> 1, for the rollups. */
-function countOutcomes(lead: LiveLead): Record<string, number> {
+function countOutcomes(ends: ReadonlyMap<string, Outcome>): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const [contract, outcome] of outcomes(lead.state))
-    counts[`${contract}|${outcome.kind}|${reasonName(outcome.reason)}`] = 1
+  for (const [contract, outcome] of ends) counts[`${contract}|${outcome.kind}|${reasonName(outcome.reason)}`] = 1
   return counts
 }
 

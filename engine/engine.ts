@@ -1,5 +1,4 @@
 /** One engine process, put together: stores, recovery, buyers' wire, intake, doors. */
-import { randomInt } from 'node:crypto'
 import { type Courier, createCourier } from '../buyers/courier.ts'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
@@ -31,6 +30,7 @@ import { takeOfferedLead, takePing } from './offering.ts'
 import { PostgresOffers } from './offers.ts'
 import { Ownership } from './ownership.ts'
 import { Postbacks, routePostbacks } from './postbacks.ts'
+import { die } from './random.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
 import { countRedirect, follow } from './redirects.ts'
@@ -208,7 +208,7 @@ function intakePorts(core: Core): IntakePorts {
     sawFull: (contract, window) => hints.sawFull(contract, window),
     conceal: (leadId, text) => conceal(sealer, leadId, text),
     reveal: (leadId, text) => reveal(sealer, leadId, text),
-    dice: () => randomInt(65_536),
+    dice: die,
   }
 }
 

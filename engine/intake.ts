@@ -1,6 +1,5 @@
 /** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
 import { createHash } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
 import { type Barred, idempotencyText, judge, NOBODY, PRINT_CHARS, type Print, printsOf } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
@@ -18,6 +17,7 @@ import type { Metrics } from './metrics.ts'
 import { offerInstead, unchanged } from './offered.ts'
 import { type Offers, pingKeyOf } from './offers.ts'
 import * as problem from './problem.ts'
+import { newId } from './random.ts'
 import type { Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
 
@@ -111,7 +111,7 @@ function judgeOf({ admitted, prints, leadId, receivedAt }: Candidate): Judge {
 /** Kept for the operator under an id that is never returned; the source has its issues either way. */
 function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at: WallMs): void {
   const { campaign, source } = admitted
-  const id = uuidv7()
+  const id = newId()
   const sealed = ports.seal.seal(id, JSON.stringify(admitted.fields))
   ports.ledger.invalid({ id, campaign: campaign.id, source: source.id, at, issues, ...sealed }).catch(() => {})
 }
@@ -124,7 +124,7 @@ function candidateOf(
   use: OfferUse | null,
 ): Candidate {
   const { campaign, test } = admitted
-  const leadId = uuidv7()
+  const leadId = newId()
   const idempotency = test ? null : boundTo(ports, admitted, lead, use)
   const prints = test ? [] : printsOf(campaign.duplicates.keys, lead)
   const claims = {

@@ -1,5 +1,4 @@
 /** Makes offers of what auctions came to. */
-import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '../buyers/wire.ts'
 import type { Lead } from '../rules/lead.ts'
 import { payoutOf } from '../rules/money.ts'
@@ -8,6 +7,7 @@ import { type Micros, wallMs } from '../rules/units.ts'
 import { storedTrace } from './conduct.ts'
 import type { Answer, LiveLead } from './live.ts'
 import type { OfferRow, Offers } from './offers.ts'
+import { newId } from './random.ts'
 import type { Sealer } from './seal.ts'
 
 interface OfferPorts {
@@ -51,7 +51,7 @@ export function offerRow(
   })
   const fields = [...wire.lead.values.keys()].filter((name) => isPinged(live, name))
   return {
-    id: afterLead === null ? live.leadId : uuidv7(),
+    id: afterLead === null ? live.leadId : newId(),
     campaign: campaign.id,
     source: source.id,
     version: snapshot.version,

@@ -1,5 +1,4 @@
 /** A source's pings: buyers are asked, the best of what they say becomes an offer, and the lead that comes for it is taken. */
-import { v7 as uuidv7 } from 'uuid'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, parseLead } from '../rules/lead.ts'
 import { type Offer, pingFields } from '../rules/offer.ts'
@@ -13,6 +12,7 @@ import type { LeadFacts, LiveLead } from './live.ts'
 import { offerRow } from './offered.ts'
 import { offerIdOf, pingKeyOf } from './offers.ts'
 import * as problem from './problem.ts'
+import { newId } from './random.ts'
 
 /** What became of a ping. `dropped`: fields that it may not show. */
 export type Pinged =
@@ -77,7 +77,7 @@ export async function ping(ports: IntakePorts, admitted: Admitted): Promise<Ping
 /** Resolves when the auction that only asks has ended. */
 async function asked(ports: IntakePorts, admitted: Admitted, lead: Lead, receivedAt: WallMs): Promise<LiveLead> {
   const { snapshot, campaign, source, test } = admitted
-  const leadId = uuidv7()
+  const leadId = newId()
   const facts: LeadFacts = {
     leadId,
     term: 1,

@@ -7,11 +7,11 @@ import {
   hkdfSync,
   type KeyObject,
   randomBytes,
-  randomFillSync,
 } from 'node:crypto'
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDataDir } from './datadir.ts'
+import { random } from './random.ts'
 
 export interface Sealed {
   /** Base64 of nonce, ciphertext and tag. */
@@ -117,19 +117,4 @@ function decrypt(key: KeyObject | Buffer, bound: string, sealed: string): Buffer
   decipher.setAAD(Buffer.from(bound)).setAuthTag(bytes.subarray(-TAG_BYTES))
   const text = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES))
   return Buffer.concat([text, decipher.final()])
-}
-
-const pool = Buffer.alloc(4_096)
-let used = pool.length
-
-/** Random bytes from a pool that is filled at once: asking the system for a few at a time costs more than the cipher. */
-function random(count: number): Buffer {
-  if (used + count > pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
-  const taken = Buffer.from(pool.subarray(used, used + count))
-  pool.fill(0, used, used + count)
-  used += count
-  return taken
 }

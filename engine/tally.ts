@@ -1,8 +1,8 @@
 /** What one lead's auction tells the metrics. */
 import type { PingAnswer } from '../buyers/adapter.ts'
 import type { PostEnd } from '../buyers/wire.ts'
+import type { Outcome } from '../rules/auction.ts'
 import { reasonName } from '../rules/reason.ts'
-import { outcomes } from '../rules/step.ts'
 import type { Ms } from '../rules/units.ts'
 import type { LiveLead } from './live.ts'
 import type { Metrics } from './metrics.ts'
@@ -32,10 +32,16 @@ export function tallyWindow(metrics: TallyMetrics, lead: LiveLead, now: Ms): voi
 }
 
 /** `added` is what of the lead's time nobody waited for a buyer. */
-export function tallyDecided(metrics: TallyMetrics, lead: LiveLead, status: string, now: Ms): void {
+export function tallyDecided(
+  metrics: TallyMetrics,
+  lead: LiveLead,
+  status: string,
+  ends: ReadonlyMap<string, Outcome>,
+  now: Ms,
+): void {
   const took = now - lead.openedAt
   metrics.observe('lead', took)
   metrics.observe('added', Math.max(0, took - lead.waitedMs))
   metrics.lead(status)
-  for (const outcome of outcomes(lead.state).values()) metrics.seat(outcome.kind, reasonName(outcome.reason))
+  for (const outcome of ends.values()) metrics.seat(outcome.kind, reasonName(outcome.reason))
 }
