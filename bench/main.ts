@@ -5,7 +5,7 @@ import { Deck } from './deck.ts'
 import { duplicates } from './duplicates.ts'
 import { byContracts } from './eligibility.ts'
 import { isolation } from './isolation.ts'
-import { type Measured, measure, warmUp } from './measure.ts'
+import { type Measured, measure, SLOW_IN_FLIGHT, WARM_LEADS, warmUp } from './measure.ts'
 import { MICRO } from './micro.ts'
 import { type Rival, type RivalName, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
 import {
@@ -18,6 +18,7 @@ import {
   verdictsOf,
   verdictTable,
 } from './report.ts'
+import { soak } from './soak.ts'
 import { startStores } from './stores.ts'
 
 const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
@@ -25,14 +26,18 @@ const RIVALS: readonly RivalName[] = ['floor', 'engine', 'baseline']
 const APART: Readonly<Record<string, (plan: Plan) => Promise<Figures>>> = {
   isolation: isolationFigures,
   duplicates: ({ seconds }) => duplicates(seconds > 1 ? 1_000_000 : 50_000),
+  soak: soakFigures,
 }
+/** Too long to be a part of all. */
+const ONLY_NAMED: ReadonlySet<string> = new Set(['soak'])
+const SOAK_SECONDS = 60
 const NAMES: readonly string[] = [...RIVALS, ...Object.keys(MICRO), ...Object.keys(APART)]
 const USAGE = `npm run bench -- [names] [--json] [--short] [--rounds n] [--seconds n] [--strict]
-  names      any of ${NAMES.join(', ')}; all where none is named
+  names      any of ${NAMES.join(', ')}; all but soak where none is named
   --json     the last line is one JSON object with every figure
   --short    one round of one second a phase: to see that it works, not to measure
   --rounds   rounds in which the rivals take turns; medians are shown (3)
-  --seconds  length of each phase (5)
+  --seconds  length of each phase (5), of a soak (${SOAK_SECONDS}; an hour is 3600)
   --strict   exit 1 where a budget of bench/budget.json is missed`
 
 interface Plan {
@@ -41,6 +46,8 @@ interface Plan {
   readonly apart: readonly string[]
   readonly rounds: number
   readonly seconds: number
+  readonly warmLeads: number
+  readonly slowInFlight: number
   readonly json: boolean
   readonly strict: boolean
 }
@@ -62,13 +69,16 @@ function readPlan(args: readonly string[]): Plan | string {
     const unknown = positionals.filter((name) => !NAMES.includes(name))
     if (unknown.length > 0) return `there is no bench "${unknown[0]}"`
     const rounds = Number(values.rounds ?? (values.short ? 1 : 3))
-    const seconds = Number(values.seconds ?? (values.short ? 1 : 5))
+    const seconds = Number(values.seconds ?? (values.short ? 1 : positionals.includes('soak') ? SOAK_SECONDS : 5))
     if (!Number.isInteger(rounds) || rounds < 1) return '--rounds takes a whole number from 1 on'
     if (!(seconds > 0 && seconds <= 3600)) return '--seconds takes a number of seconds above 0'
-    const named = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
+    const named = (name: string): boolean =>
+      positionals.includes(name) || (positionals.length === 0 && !ONLY_NAMED.has(name))
     const { json, strict } = values
     const [rivals, micro] = [RIVALS.filter(named), Object.keys(MICRO).filter(named)]
-    return { rivals, micro, apart: Object.keys(APART).filter(named), rounds, seconds, json, strict }
+    const [warmLeads, slowInFlight] = values.short ? [50, 50] : [WARM_LEADS, SLOW_IN_FLIGHT]
+    const apart = Object.keys(APART).filter(named)
+    return { rivals, micro, apart, rounds, seconds, warmLeads, slowInFlight, json, strict }
   } catch (error) {
     return (error as Error).message
   }
@@ -111,17 +121,17 @@ async function runRounds(
   buyers: ScriptedBuyers,
   probeUrl: string,
 ): Promise<Rounds> {
-  const { seconds } = plan
+  const { seconds, slowInFlight } = plan
   const measured: Partial<Record<RivalName, Measured[]>> = {}
   const decks = new Map(rivals.map((rival) => [rival, new Deck()]))
   for (const rival of rivals) {
     progress(`warming up the ${rival.name}`)
-    await warmUp(rival, decks.get(rival)!, seconds)
+    await warmUp(rival, decks.get(rival)!, plan.warmLeads)
   }
   for (let round = 1; round <= plan.rounds; round++) {
     for (const rival of rivals) {
       progress(`round ${round} of ${plan.rounds}: ${rival.name}`)
-      const one = await measure(rival, { buyers, seconds, probeUrl, deck: decks.get(rival)! })
+      const one = await measure(rival, { buyers, seconds, probeUrl, deck: decks.get(rival)!, slowInFlight })
       measured[rival.name] = [...(measured[rival.name] ?? []), one]
     }
   }
@@ -137,6 +147,13 @@ function microFigures(plan: Plan): Figures {
 async function isolationFigures(plan: Plan): Promise<Figures> {
   progress('one of ten buyers hangs')
   const figures = await isolation(plan.rounds, plan.seconds)
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, tidy(value)]))
+}
+
+/** Memory and queues at 80 % of saturation. */
+async function soakFigures({ seconds, warmLeads }: Plan): Promise<Figures> {
+  progress(`soaking the engine for ${seconds} s`)
+  const figures = await soak(seconds, warmLeads)
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, tidy(value)]))
 }
 

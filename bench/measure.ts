@@ -10,7 +10,7 @@ import type { Rival, ScriptedBuyers } from './processes.ts'
 const MOST_PER_SECOND = 4_000
 
 /** A lead with slow buyers takes a third of a second: so many under way saturate whatever is measured here. */
-const SLOW_IN_FLIGHT = 768
+export const SLOW_IN_FLIGHT = 768
 
 export interface Measured {
   /** Microseconds of the rival's own CPU per lead, closed loop with 64 in flight. */
@@ -35,16 +35,23 @@ export interface Setting {
   readonly probeUrl: string
   /** Leads that this rival has not had yet. */
   readonly deck: Deck
+  /** So many leads with slow buyers under way tell what the open loop may send. */
+  readonly slowInFlight: number
 }
 
-/** Compiles the hot code and fills the connection pools; nothing is measured. */
-export async function warmUp(rival: Rival, deck: Deck, seconds: number): Promise<void> {
-  await closedLoop({ url: rival.url('fast'), key: SOURCE_KEY, leads: deck, inFlight: 128, seconds })
-  await closedLoop({ url: rival.url('slow'), key: SOURCE_KEY, leads: deck, inFlight: 128, seconds: seconds / 2 })
+/** So many leads compile the hot code: V8 counts calls, not seconds, so a slower rival would be measured half compiled. */
+export const WARM_LEADS = 8_000
+
+/** Compiles the hot code and fills the connection pools, by as many leads for each rival; nothing is measured. */
+export async function warmUp(rival: Rival, deck: Deck, leads: number): Promise<void> {
+  const send = (campaign: string, inFlight: number, total: number) =>
+    closedLoop({ url: rival.url(campaign), key: SOURCE_KEY, leads: deck, inFlight, total })
+  await send('fast', 128, leads)
+  await send('slow', Math.min(SLOW_IN_FLIGHT, leads), Math.ceil(leads / 4))
 }
 
 export async function measure(rival: Rival, setting: Setting): Promise<Measured> {
-  const { seconds, deck } = setting
+  const { seconds, deck, slowInFlight } = setting
   const closed = (campaign: string, inFlight: number) => {
     deck.fill(MOST_PER_SECOND * seconds)
     return closedLoop({ url: rival.url(campaign), key: SOURCE_KEY, leads: deck, inFlight, seconds })
@@ -53,7 +60,7 @@ export async function measure(rival: Rival, setting: Setting): Promise<Measured>
   const at64 = await closed('fast', 64)
   const cpuUs = ((await rival.cpuUs()) - cpuBefore) / at64.decided
   const at128 = await closed('fast', 128)
-  const openPerSecond = (await closed('slow', SLOW_IN_FLIGHT)).perSecond / 2
+  const openPerSecond = (await closed('slow', slowInFlight)).perSecond / 2
   const open = await openPhase(rival, setting, openPerSecond)
   return {
     cpuUs,
@@ -87,7 +94,7 @@ async function openPhase(rival: Rival, { buyers, probeUrl, deck, seconds }: Sett
   return { added: summary(added), commit, soldShare: soldShareOf(result) }
 }
 
-function soldShareOf(result: LoadResult): number {
+export function soldShareOf(result: LoadResult): number {
   return (result.answers['200 sold'] ?? 0) / Math.max(1, result.sent)
 }
 

@@ -1,7 +1,7 @@
 /** Starts the processes of a bench run: the scripted buyers, and what is compared, whose CPU can be asked for. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,6 +19,8 @@ export interface Rival {
   url(campaign: string): string
   /** CPU that its process has used so far, in microseconds, user and system. */
   cpuUs(): Promise<number>
+  /** Its metrics as text; empty where it has none. */
+  page(): Promise<string>
   stop(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ async function startContender(name: RivalName, stores: object, campaigns: Campai
     name,
     url: (campaign) => origin + leadsPath(campaign),
     cpuUs: async () => (await ask(child, 'cpu')) as number,
+    page: async () => '',
     stop: () => end(child),
   }
 }
@@ -88,7 +91,8 @@ async function startEngine(stores: object, campaigns: CampaignBuyers): Promise<R
   return {
     name: 'engine',
     url: (campaign) => origin + leadsPath(campaign),
-    cpuUs: () => scrapeCpuUs(`${admin}/metrics`),
+    cpuUs: async () => cpuUsOf(await scrape(`${admin}/metrics`)),
+    page: () => scrape(`${admin}/metrics`),
     async stop() {
       await end(child)
       removeFolder()
@@ -96,16 +100,29 @@ async function startEngine(stores: object, campaigns: CampaignBuyers): Promise<R
   }
 }
 
-async function scrapeCpuUs(url: string): Promise<number> {
+async function scrape(url: string): Promise<string> {
   const reply = await request(url, { headers: { authorization: `Bearer ${ADMIN_KEY}` } })
-  const found = /^(?:\w+_)?process_cpu_seconds_total(?:\{[^}]*\})? ([\d.e+-]+)/m.exec(await reply.body.text())
-  if (!found) throw new Error(`${url} answered ${reply.statusCode} without process_cpu_seconds_total`)
+  return reply.body.text()
+}
+
+function cpuUsOf(page: string): number {
+  const found = /^(?:\w+_)?process_cpu_seconds_total(?:\{[^}]*\})? ([\d.e+-]+)/m.exec(page)
+  if (!found) throw new Error('the engine has no process_cpu_seconds_total among its metrics')
   return Number(found[1]) * 1e6
+}
+
+/** Everything runs under the flags that `npm start` gives the engine, so that none has an advantage of them. */
+const FLAGS = startFlags()
+
+function startFlags(): readonly string[] {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  const { scripts } = JSON.parse(manifest) as { readonly scripts: { readonly start: string } }
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'))
 }
 
 /** Runs a program of this repository under the same Node; its settings come on top of a bare environment. */
 function start(program: string, env: Record<string, string>): ChildProcess {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url))], {
+  const child = spawn(process.execPath, [...FLAGS, fileURLToPath(new URL(program, import.meta.url))], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
