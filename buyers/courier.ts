@@ -3,8 +3,8 @@ import { Agent } from 'undici'
 import type { WireRequest } from './adapter.ts'
 import { ConnectFailure, createGuard, type LookupAll } from './guard.ts'
 
-/** The status of a whole answer, or why there is none. */
-export type Delivered = { readonly status: number } | { readonly failure: string }
+/** A whole answer, or why there is none. */
+export type Delivered = { readonly status: number; readonly body: string } | { readonly failure: string }
 
 export interface Courier {
   carry(request: WireRequest): Promise<Delivered>
@@ -41,8 +41,7 @@ export function createCourier({ allowedCidrs, withinMs = 10_000, lookup }: Couri
         const signal = AbortSignal.timeout(withinMs)
         const payload = body === '' ? null : body
         const reply = await agent.request({ method, origin, path, headers: [...headers], body: payload, signal })
-        await reply.body.dump({ limit: MAX_REPLY_BYTES, signal })
-        return { status: reply.statusCode }
+        return { status: reply.statusCode, body: await reply.body.text() }
       } catch (error) {
         return { failure: failureOf(error) }
       }

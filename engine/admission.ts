@@ -77,6 +77,13 @@ export function readEntry(request: EdgeRequest): Entry | Refused {
   }
 }
 
+/** A request whose fields lie in its address, as if they had been posted as a form. */
+export const formOfQuery = (request: EdgeRequest): EdgeRequest => ({
+  ...request,
+  contentType: 'application/x-www-form-urlencoded',
+  body: Buffer.from(request.query.toString()),
+})
+
 export function identify(ports: Pick<AdmissionPorts, 'snapshot'>, entry: Entry): Known | Refused {
   const snapshot = ports.snapshot()
   const key = keyNamed(snapshot, entry.key)

@@ -1,7 +1,7 @@
 /** `/v1/dialects/{dialect}/{campaign}/{call}`: leads and pings in another platform's words, so that an integration moves by its address. */
 import { DIALECTS, type Dialect, type Heard, type Said } from '../rules/dialects.ts'
 import type { Campaign } from '../rules/version.ts'
-import { type Admitted, admitTo, headerKey, identify, isYes } from './admission.ts'
+import { type Admitted, admitTo, formOfQuery, headerKey, identify, isYes } from './admission.ts'
 import { readBody } from './bodies.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
 import { type IntakePorts, type Taken, take } from './intake.ts'
@@ -10,11 +10,12 @@ import { pingIdOf } from './offers.ts'
 import { onwardOf } from './onward.ts'
 import * as problem from './problem.ts'
 
-export async function takeInDialect(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
-  const [name, campaignId, call] = request.params as [string, string, string]
+export async function takeInDialect(ports: IntakePorts, asked: EdgeRequest): Promise<EdgeReply> {
+  const [name, campaignId, call] = asked.params as [string, string, string]
   const dialect = DIALECTS.get(name)
   if (!dialect?.calls.includes(call)) return problem.noSuchPath()
-  const accept = request.headers.accept ?? ''
+  const accept = asked.headers.accept ?? ''
+  const request = asked.method === 'get' ? formOfQuery(asked) : asked
   const body = bodyOf(ports, request, campaignId)
   if ('refused' in body) return spoken(dialect, refusedIn(body.refused), call, dialect.hear(call, {}, accept))
   const heard = dialect.hear(call, body.fields, accept)
@@ -31,8 +32,6 @@ function bodyOf(
 ): { readonly fields: Fields } | { readonly refused: problem.Refusal } {
   if (request.method === 'get') {
     if (!ports.snapshot().campaigns.get(campaign)?.allowsGet) return { refused: problem.methodNotAllowed('POST') }
-    const read = readBody('application/x-www-form-urlencoded', Buffer.from(request.query.toString()))
-    return read.ok ? { fields: read.fields } : { refused: read.refusal }
   }
   const read = readBody(request.contentType, request.body)
   return read.ok ? { fields: read.fields } : { refused: read.refusal }
@@ -46,7 +45,7 @@ async function decided(ports: IntakePorts, request: EdgeRequest, campaignId: str
     test: heard.test || isYes(test ?? request.query.get('test')),
     mode: 'sync',
     idempotencyKey: request.headers.idempotencyKey,
-    body: request.method === 'get' ? Buffer.from(request.query.toString()) : request.body,
+    body: request.body,
     arrivedAt: request.receivedAt,
   })
   if ('refused' in known) return refusedIn(known.refused)

@@ -8,21 +8,35 @@ import { MAX_BODY_BYTES } from './bounds.ts'
 import { listenFault, probePort } from './listening.ts'
 import * as problem from './problem.ts'
 
+interface RouteShape {
+  readonly name: string
+  readonly method: 'get' | 'post'
+  readonly path: string
+  /** A GET that does something: it has no HEAD beside it. */
+  readonly acts?: true
+}
+
 /** Every address of the data plane; `:name` stands for one path segment. */
 const ROUTES = [
   { name: 'postLead', method: 'post', path: '/v1/campaigns/:campaign/leads' },
+  { name: 'getLead', method: 'get', path: '/v1/campaigns/:campaign/leads', acts: true },
+  { name: 'form', method: 'post', path: '/v1/campaigns/:campaign/form' },
+  { name: 'googleLead', method: 'post', path: '/v1/hooks/google/:campaign' },
+  { name: 'metaChallenge', method: 'get', path: '/v1/hooks/meta/:source/:campaign' },
+  { name: 'metaLeads', method: 'post', path: '/v1/hooks/meta/:source/:campaign' },
   { name: 'ping', method: 'post', path: '/v1/campaigns/:campaign/pings' },
   { name: 'postOffered', method: 'post', path: '/v1/pings/:ping/lead' },
   { name: 'dialect', method: 'post', path: '/v1/dialects/:dialect/:campaign/:call' },
-  { name: 'dialect', method: 'get', path: '/v1/dialects/:dialect/:campaign/:call' },
+  { name: 'dialect', method: 'get', path: '/v1/dialects/:dialect/:campaign/:call', acts: true },
   { name: 'spec', method: 'get', path: '/v1/campaigns/:campaign/spec' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'follow', method: 'get', path: '/r/:token' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },
-] as const
+] as const satisfies readonly RouteShape[]
 
 type Route = (typeof ROUTES)[number]
+const acts = (route: RouteShape): boolean => route.acts === true
 /** What the handler is asked for; `alive` and `ready` are answered here. */
 export type RouteName = Exclude<Route['name'], 'alive' | 'ready'>
 
@@ -42,6 +56,9 @@ export interface EdgeRequest {
     readonly accept: string | null
     readonly host: string | null
     readonly forwardedProto: string | null
+    readonly userAgent: string | null
+    readonly referer: string | null
+    readonly hubSignature: string | null
   }
   /** Empty for a GET. The handler may keep it. */
   readonly body: Buffer
@@ -159,11 +176,14 @@ const isHead = (req: uWS.HttpRequest): boolean => req.getMethod() === 'head'
 /** Binds what the path takes, HEAD beside GET, OPTIONS, and 405 for the rest. */
 function addPath(app: uWS.TemplatedApp, state: EdgeState, path: Route['path']): void {
   const routes = ROUTES.filter((route) => route.path === path)
-  const methods = routes.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  const methods = routes.flatMap((route) =>
+    route.method === 'get' ? (acts(route) ? ['GET'] : ['GET', 'HEAD']) : ['POST'],
+  )
   const allow = [...methods, 'OPTIONS'].join(', ')
   for (const route of routes) {
     app[route.method](path, (res, req) => new Exchange(state, res, false).take(route, req))
-    if (route.method === 'get') app.head(path, (res, req) => new Exchange(state, res, true).take(route, req))
+    if (route.method === 'get' && !acts(route))
+      app.head(path, (res, req) => new Exchange(state, res, true).take(route, req))
   }
   app.options(path, (res) => new Exchange(state, res, false).send({ status: 204, headers: { allow }, body: '' }))
   app.any(path, (res, req) => new Exchange(state, res, isHead(req)).send(problem.methodNotAllowed(allow)))
@@ -352,7 +372,7 @@ type Draft = { -readonly [K in keyof EdgeRequest]: EdgeRequest[K] }
 /** All that is needed of the library's request: it is gone when its callback returns. */
 function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, beganAt: Ms): Draft {
   const query = req.getQuery()
-  const told = route.method === 'get' || route.name === 'dialect'
+  const told = route.name !== 'postLead' && route.name !== 'ping' && route.name !== 'postOffered'
   const more = (name: string): string | null => (told && req.getHeader(name)) || null
   return {
     route: route.name as RouteName,
@@ -367,6 +387,9 @@ function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, bega
       accept: more('accept'),
       host: more('host'),
       forwardedProto: more('x-forwarded-proto'),
+      userAgent: more('user-agent'),
+      referer: more('referer'),
+      hubSignature: more('x-hub-signature-256'),
     },
     body: NO_BYTES,
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),

@@ -3,6 +3,7 @@ import { type Courier, createCourier } from '../buyers/courier.ts'
 import { type Clock, createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
 import type { Contract, Snapshot } from '../rules/version.ts'
+import { answerMeta, takeGoogleLead, takeMetaLeads } from './ad-forms.ts'
 import { buyerPages } from './admin/buyer-page.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
@@ -15,7 +16,7 @@ import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
-import { type IntakePorts, takeLead } from './intake.ts'
+import { type IntakePorts, takeLead, takeLeadByGet } from './intake.ts'
 import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
 import type { Following } from './ledger-configuration.ts'
@@ -43,6 +44,7 @@ import { openRedisStore } from './store/redis.ts'
 import { Switchboard } from './switchboard.ts'
 import { Throttles } from './throttles.ts'
 import { Warmth } from './warmth.ts'
+import { takeForm } from './web-form.ts'
 
 export interface Engine {
   readonly origin: string
@@ -223,6 +225,16 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return takePing(ports, request)
       case 'postOffered':
         return takeOfferedLead(ports, request)
+      case 'getLead':
+        return takeLeadByGet(ports, request)
+      case 'form':
+        return takeForm(ports, request)
+      case 'googleLead':
+        return takeGoogleLead({ ...ports, courier: core.courier }, request)
+      case 'metaChallenge':
+        return answerMeta(core.snapshot, request)
+      case 'metaLeads':
+        return takeMetaLeads({ ...ports, courier: core.courier }, request)
       case 'dialect':
         return takeInDialect(ports, request)
       case 'spec':

@@ -6,7 +6,7 @@ import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { chosenBids, type Offer, type OfferUse, openingOfOffer } from '../rules/offer.ts'
 import { micros, type WallMs } from '../rules/units.ts'
 import type { Campaign } from '../rules/version.ts'
-import { type AdmissionPorts, type Admitted, admit } from './admission.ts'
+import { type AdmissionPorts, type Admitted, admit, formOfQuery } from './admission.ts'
 import { takenReply } from './answer.ts'
 import { awaitAnswer, type ClaimPorts, claim, type Fresh, type Judge } from './claims.ts'
 import { abandon, type ConductPorts, conduct } from './conduct.ts'
@@ -56,6 +56,13 @@ export async function takeLead(ports: IntakePorts, request: EdgeRequest): Promis
   if ('refused' in admitted) return admitted.refused
   ports.metrics.observe('receive', request.receivedAt - request.beganAt)
   return takenReply(await take(ports, admitted), admitted.campaign)
+}
+
+/** The same with the fields in the address, where the campaign allows what proxies log. */
+export async function takeLeadByGet(ports: IntakePorts, request: EdgeRequest): Promise<EdgeReply> {
+  const [campaign] = request.params
+  if (!ports.snapshot().campaigns.get(campaign!)?.allowsGet) return problem.methodNotAllowed('POST, OPTIONS')
+  return takeLead(ports, formOfQuery(request))
 }
 
 /** Takes one admitted lead to its answer; nothing is thrown for what a client sent. `offer`: what it comes for. */
@@ -109,7 +116,7 @@ function judgeOf({ admitted, prints, leadId, receivedAt }: Candidate): Judge {
 }
 
 /** Kept for the operator under an id that is never returned; the source has its issues either way. */
-function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at: WallMs): void {
+export function keepInvalid(ports: IntakePorts, admitted: Admitted, issues: string, at: WallMs): void {
   const { campaign, source } = admitted
   const id = newId()
   const sealed = ports.seal.seal(id, JSON.stringify(admitted.fields))

@@ -14,7 +14,7 @@ import { currencyDigits } from './currency.ts'
 import type { Delivery } from './delivery.ts'
 import type { Condition, Scope } from './filter.ts'
 import { ONWARD_MACROS } from './onward.ts'
-import { checkPostbacks } from './postback-check.ts'
+import { checkGraphs, checkPostbacks } from './postback-check.ts'
 import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
 import type { WallMs } from './units.ts'
@@ -108,6 +108,7 @@ export function checkHouse(check: Check): void {
   for (const id of idsOf(draft.buyers)) checkBuyer(check, id, draft.buyers![id] ?? {}, currencies.get(id) ?? new Set())
   const pseudonyms = new Map<string, string>()
   for (const id of idsOf(draft.sources)) checkSource(check, id, draft.sources![id] ?? {}, pseudonyms)
+  checkGraphs(check)
   checkKeys(check)
   draft.network?.allowed_cidrs?.forEach((cidr, at) => {
     if (cidr !== undefined && readRange(cidr) === null) {

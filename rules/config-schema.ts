@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox'
 import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
 import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
-import { byId, flag, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
+import { byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
 import { LIST_HASHES, LIST_KINDS } from './suppression.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
@@ -20,6 +20,8 @@ export const DEFAULTS = {
   duplicate_days: 30,
   health: { failures: 8, retry_ms: 5_000, retry_max_ms: 60_000, pings: 512, posts: 128 },
   offer_seconds: 300,
+  honeypot: 'website',
+  graph_url: 'https://graph.facebook.com/v21.0',
   buyer_duplicate_days: 90,
 } as const
 
@@ -77,6 +79,21 @@ const PostbackShape = object({
   events: opt(list(word(...POSTBACK_EVENTS), `a list of ${POSTBACK_EVENTS.join(', ')}`, 4)),
 })
 
+const hidden = (expects: string) => secret(expects, '^[\\x21-\\x7e]{8,500}$')
+const AdFormsShape = object({
+  fields: opt(
+    Type.Record(Type.String(), text('a field', 63), { maxProperties: 200, expects: 'a group of names and fields' }),
+  ),
+  meta: opt(
+    object({
+      app_secret: hidden("the app's secret"),
+      verify_token: hidden('the token by which Meta verifies the address'),
+      access_token: hidden("the page's access token"),
+      graph_url: opt(text('an absolute http or https address', 500)),
+    }),
+  ),
+})
+
 const SourceShape = object({
   name: opt(text('a name')),
   pseudonym: text('the stable name under which buyers see this source, such as "S-1041"', 63),
@@ -94,6 +111,7 @@ const SourceShape = object({
   filter: opt(Type.Unknown()),
   postbacks: opt(byId(PostbackShape)),
   pending_as: opt(word('unsold', 'sold', 'pending')),
+  ad_forms: opt(AdFormsShape),
   answer_within_ms: opt(whole(100, ANSWER_MAX_MS, 'milliseconds')),
   caps: opt(Caps),
 })
@@ -174,6 +192,7 @@ const CampaignShape = object({
   duplicates: opt(CampaignDuplicates),
   suppress: Suppress(),
   allow_get: opt(flag()),
+  form: opt(object({ honeypot: opt(text('the name of a field', 63)) })),
   offers: opt(
     object({
       seconds: opt(whole(5, OFFER_MAX_SECONDS, 'seconds')),

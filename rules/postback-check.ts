@@ -1,4 +1,4 @@
-/** Checks where a source's postbacks go: campaigns it sends to, addresses that are some, macros that there are. */
+/** Checks the addresses of the sources' side: postbacks with their macros, and Meta's graph. */
 import { type Check, checkReference } from './config-check.ts'
 import type { Draft, SourceFile } from './config-schema.ts'
 import { checkUrl } from './delivery-check.ts'
@@ -23,4 +23,12 @@ function checkAddress(check: Check, path: string, url: string): void {
   }
   checkUrl(check, path, url)
   if (/^[^/]*\/\/[^/?]*\{/.test(url)) check.fault(path, 'has a macro in its host: only the path and the query may.')
+}
+
+/** Where Meta's leads are fetched from. */
+export function checkGraphs(check: Check): void {
+  for (const [id, source] of Object.entries(check.draft.sources ?? {})) {
+    const url = source?.ad_forms?.meta?.graph_url
+    if (url !== undefined) checkUrl(check, `sources.${id}.ad_forms.meta.graph_url`, url)
+  }
 }

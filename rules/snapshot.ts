@@ -19,7 +19,7 @@ import { payoutRule } from './price-check.ts'
 import type { Schedule } from './schedule.ts'
 import type { Throttle } from './throttle.ts'
 import { type Micros, ms, parseMoney, wallMs } from './units.ts'
-import type { AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from './version.ts'
+import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from './version.ts'
 
 /** `made`: what the checks compiled. The file must have passed every one. */
 export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
@@ -89,6 +89,8 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
     floor: money(source.floor ?? DEFAULTS.floor),
     payout: source.payout ? payoutRule(source.payout) : null,
     pendingAs: source.pending_as ?? 'unsold',
+    inTest: (source.status ?? 'test') === 'test',
+    adForms: buildAdForms(source),
     postbacks: mapOf(source.postbacks ?? {}, (_, { url, method, secrets, events }) => ({
       url,
       method: method ?? 'GET',
@@ -105,6 +107,21 @@ function buildSource(id: string, source: SourceFile, file: ConfigFile, made: Mad
     filters: made.sourceFilters.get(id) ?? new Map(),
     answerWithinMs: ms(source.answer_within_ms ?? DEFAULTS.answer_within_ms),
     caps: capRules('source', id, sourceZone(file, source), source.caps),
+  }
+}
+
+function buildAdForms({ ad_forms: forms }: SourceFile): AdForms {
+  const { meta } = forms ?? {}
+  return {
+    fields: forms?.fields ?? {},
+    meta: meta
+      ? {
+          appSecret: meta.app_secret,
+          verifyToken: meta.verify_token,
+          accessToken: meta.access_token,
+          graphUrl: meta.graph_url ?? DEFAULTS.graph_url,
+        }
+      : null,
   }
 }
 
@@ -178,6 +195,7 @@ function buildCampaign(
     duplicates,
     suppress: campaign.suppress ?? [],
     allowsGet: campaign.allow_get ?? false,
+    form: { honeypot: campaign.form?.honeypot ?? DEFAULTS.honeypot },
     redirects: {
       thankYou: campaign.redirects?.thank_you ?? null,
       reject: campaign.redirects?.reject ?? null,

@@ -96,11 +96,35 @@ export interface Source {
   readonly answerWithinMs: Ms
   /** What a dialect without a word for it says of a lead that is pending. */
   readonly pendingAs: 'unsold' | 'sold' | 'pending'
+  /** Whatever it sends is a test. */
+  readonly inTest: boolean
+  readonly adForms: AdForms
   /** By campaign: how the source hears what became of its leads. */
   readonly postbacks: ReadonlyMap<string, Postback>
   /** By campaign: which leads the source may send there. */
   readonly filters: ReadonlyMap<string, Condition>
   readonly caps: readonly CapRule[]
+}
+
+/** How leads come from forms on advertising platforms. */
+export interface AdForms {
+  /** What a form calls a field -> what the campaign does. */
+  readonly fields: Readonly<Record<string, string>>
+  readonly meta: MetaForms | null
+}
+
+export interface MetaForms {
+  readonly appSecret: string
+  readonly verifyToken: string
+  readonly accessToken: string
+  /** Where leads are fetched from. */
+  readonly graphUrl: string
+}
+
+/** How a campaign answers a consumer's browser. */
+export interface WebForm {
+  /** Name of a field that people do not see. */
+  readonly honeypot: string
 }
 
 export interface Tier {
@@ -226,6 +250,7 @@ export interface Campaign {
   /** Leads may come in an address, which proxies log. */
   readonly allowsGet: boolean
   readonly redirects: Redirects
+  readonly form: WebForm
   readonly tiers: readonly Tier[]
   /** In seat order. */
   readonly contracts: readonly Contract[]

@@ -81,6 +81,7 @@ class Wire {
 const post = (path: string, body: string, more = '') =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 const LEADS = '/v1/campaigns/solar/leads'
+const PINGS = '/v1/campaigns/solar/pings'
 const headersOf = (length: number) => `POST ${LEADS} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`
 
 describe('the library', () => {
@@ -164,8 +165,8 @@ describe('requests', () => {
     }
     expect(await ask('GET', '/v1/leads/abc')).toMatchObject({ status: 200, body: '["abc"]' })
     expect(await ask('HEAD', '/v1/leads/abc')).toMatchObject({ status: 200, body: '' })
-    expect(await ask('OPTIONS', LEADS)).toMatchObject({ status: 204, allow: 'POST, OPTIONS' })
-    expect(await ask('GET', LEADS)).toMatchObject({ status: 405, allow: 'POST, OPTIONS' })
+    expect(await ask('OPTIONS', PINGS)).toMatchObject({ status: 204, allow: 'POST, OPTIONS' })
+    expect(await ask('GET', PINGS)).toMatchObject({ status: 405, allow: 'POST, OPTIONS' })
     expect(await ask('DELETE', '/v1/leads/abc')).toMatchObject({ status: 405, allow: 'GET, HEAD, OPTIONS' })
     expect(await ask('HEAD', LEADS)).toMatchObject({ status: 405, body: '' })
     for (const path of ['/', '/v1/campaigns/solar', '/v1/campaigns/solar/leads/', '/v1/campaigns//leads', '/%zz'])

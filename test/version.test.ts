@@ -478,6 +478,8 @@ describe('a good configuration', () => {
       minPayout: 0,
       answerWithinMs: 60_000,
       pendingAs: 'unsold',
+      inTest: false,
+      adForms: { fields: {}, meta: null },
       postbacks: new Map(),
       filters: new Map(),
       rules: new Map(),
