@@ -1,7 +1,7 @@
 /** The wire to all buyers as the conductor sees it: ask for a bid, deliver a lead. */
 import type { Ms, WallMs } from '../rules/units.ts'
 import type { Contract, Snapshot } from '../rules/version.ts'
-import type { PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
+import type { CompileAdapter, PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
 import { compileAdapter } from './compile.ts'
 import { createGuard, type LookupAll } from './guard.ts'
 import { Health, type LineHealth } from './health.ts'
@@ -55,6 +55,8 @@ export interface BuyersWireOptions {
   readonly connectMs?: number
   /** Replaces the system's resolver. */
   readonly lookup?: LookupAll
+  /** Replaces how deliveries are compiled: a trial listens in. */
+  readonly compile?: CompileAdapter
 }
 
 /** Gauges, per kind: requests under way (waiting ones and letters included), origins open, requests turned away at a bound. */
@@ -79,7 +81,7 @@ const CONNECT_MS = 2_000
 
 /** The real wire: HTTP/1.1 over pooled sockets, and mail. `close` ends pings and late replies at once and waits for posts. */
 export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
-  const { clock, allowedCidrs, lookup } = options
+  const { clock, allowedCidrs, lookup, compile = compileAdapter } = options
   const guard = createGuard({ allowedCidrs, connectMs: options.connectMs ?? CONNECT_MS, ...(lookup ? { lookup } : {}) })
   const pings = new Lanes(clock, guard, { ...PING_LIMITS, ...options.pings })
   const posts = new Lanes(clock, guard, { ...POST_LIMITS, ...options.posts })
@@ -91,7 +93,7 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const routeOf = (contract: Contract): Route => {
     const known = routes.get(contract)
     if (known !== undefined) return known
-    const route = new Route(contract, compileAdapter(contract), health)
+    const route = new Route(contract, compile(contract), health)
     routes.set(contract, route)
     return route
   }

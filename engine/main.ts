@@ -86,7 +86,7 @@ async function openAdmin(foundation: Foundation, { admin: data, adminKeys }: Adm
   const publishing = new Publishing({ db, vault, governs: configuration.inLedger, mayServeExample })
   const uses = new KeyUses(db, clock)
   undo.push(() => uses.stop())
-  const parts: AdminParts = { data, publishing, db }
+  const parts: AdminParts = { data, publishing, db, clock }
   const admin = await createAdmin({
     host: env.adminHost,
     port: env.adminPort,

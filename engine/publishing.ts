@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import { compileConfiguration } from '../buyers/configuration.ts'
 import { canonicalJson } from '../rules/canonical.ts'
 import { type Difference, differences } from '../rules/difference.ts'
-import type { Fault, Role } from '../rules/version.ts'
+import type { Compiled, Fault, Role } from '../rules/version.ts'
 import { insertVersion, lockVersions, newestVersion, versionText } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
 import type { Vault } from './vault.ts'
@@ -102,6 +102,15 @@ export class Publishing {
     const compiled = await this.#compile(db, config)
     const told = compiled.ok ? { faults: [], warnings: compiled.warnings } : { faults: compiled.faults, warnings: [] }
     return { ...told, base: newest.number, changes }
+  }
+
+  /** The draft as it would be served, its secrets included, and its content with stand-ins. */
+  async compiledDraft(): Promise<
+    (Compiled & { readonly ok: true; readonly config: Config }) | Extract<Compiled, { ok: false }>
+  > {
+    const { config } = await this.draft()
+    const compiled = await this.#compile(this.#settings.db, config)
+    return compiled.ok ? { ...compiled, config } : compiled
   }
 
   /** `subject`: what is edited, for the audit. */

@@ -2,7 +2,7 @@
 import { isAddress, mayBeBuyers, readRange } from './addresses.ts'
 import { type Check, checkField } from './config-check.ts'
 import type { Draft } from './config-schema.ts'
-import { checkHeaders, readMessage, UNREAD } from './delivery/message.ts'
+import { checkHeaders, isMail, readMessage, UNREAD } from './delivery/message.ts'
 import type { Delivery, Tls } from './delivery.ts'
 import type { DeliveryFile } from './delivery-schema.ts'
 import type { Vertical } from './verticals.ts'
@@ -23,6 +23,7 @@ export function checkDelivery(
 ): Delivery {
   if (delivery.ping_url !== undefined) checkUrl(check, `${path}.ping_url`, delivery.ping_url)
   if (delivery.post_url !== undefined) checkUrl(check, `${path}.post_url`, delivery.post_url, [...HTTP, ...SMTP])
+  checkTestUrls(check, path, delivery)
   checkHeaders(check, `${path}.headers`, delivery.headers ?? {})
   checkTables(check, `${path}.tables`, delivery.tables)
   if (vertical) {
@@ -46,6 +47,8 @@ export function checkDelivery(
   return {
     pingUrl: delivery.ping_url ?? null,
     postUrl: delivery.post_url ?? '',
+    testPingUrl: delivery.test_ping_url ?? null,
+    testUrl: delivery.test_url ?? null,
     tls: tlsOf(check, `${path}.tls`, delivery),
     ping: ping.message,
     post: post.message,
@@ -53,6 +56,17 @@ export function checkDelivery(
     postFields: (delivery.post_fields as readonly string[] | undefined) ?? null,
     secrets: (delivery.secrets ?? []) as readonly string[],
   }
+}
+
+function checkTestUrls(check: Check, path: string, delivery: Draft<DeliveryFile>): void {
+  if (delivery.post_url === undefined && !check.broken(`${path}.post_url`))
+    check.fault(`${path}.post_url`, 'is missing: give an absolute http or https address.')
+  if (delivery.test_ping_url !== undefined) checkUrl(check, `${path}.test_ping_url`, delivery.test_ping_url)
+  if (delivery.test_ping_url !== undefined && delivery.ping_url === undefined)
+    check.fault(`${path}.test_ping_url`, 'is where a trial pings, and the contract has no ping_url: remove it.')
+  if (delivery.test_url === undefined) return
+  const schemes = isMail(delivery.post_url) ? SMTP : HTTP
+  checkUrl(check, `${path}.test_url`, delivery.test_url, schemes)
 }
 
 /** Whether the certificates are any is for `buyers` to say, which can read them. */

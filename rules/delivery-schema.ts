@@ -93,7 +93,9 @@ export const DeliveryShape = object({
   preset: opt(text('the name of a preset', 63)),
   with: opt(named(sealed('a text in quotes', 2_000), 'a group of what the preset asks for', 50)),
   ping_url: opt(url()),
-  post_url: url(),
+  post_url: opt(url()),
+  test_ping_url: opt(url()),
+  test_url: opt(url()),
   headers: headers(),
   auth: opt(Auth),
   tls: opt(

@@ -58,6 +58,9 @@ export interface Delivery {
   readonly pingUrl: string | null
   /** `smtp:` or `smtps:` where the lead goes by mail. */
   readonly postUrl: string
+  /** Where a trial asks and posts instead; null: at the same addresses, with the test flag. */
+  readonly testPingUrl: string | null
+  readonly testUrl: string | null
   readonly tls: Tls | null
   readonly ping: Message
   readonly post: Message

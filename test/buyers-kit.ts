@@ -98,6 +98,8 @@ export function contractAt(
     delivery: {
       pingUrl: `${url}/${id}/ping`,
       postUrl: `${url}/${id}/post`,
+      testPingUrl: null,
+      testUrl: null,
       tls: null,
       ping: PLAIN,
       post: PLAIN,

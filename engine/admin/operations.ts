@@ -1,5 +1,6 @@
 /** Every operation of the admin plane. */
 import type { Kysely } from 'kysely'
+import type { Clock } from '../../buyers/wire.ts'
 import type { Publishing } from '../publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { keyOperations } from './keys.ts'
@@ -10,22 +11,25 @@ import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
 import { resourceOperations } from './resources.ts'
 import { switchOperations } from './switches.ts'
+import { trialOperations } from './trials.ts'
 import { versionOperations } from './versions.ts'
 
 export interface AdminParts {
   readonly data: AdminPort
   readonly publishing: Publishing
   readonly db: Kysely<LedgerTables>
+  readonly clock: Clock
 }
 
 /** What stands earlier wins where two paths match. */
-export function operationsOf({ data, publishing, db }: AdminParts): readonly Operation[] {
+export function operationsOf({ data, publishing, db, clock }: AdminParts): readonly Operation[] {
   return withDocument([
     ...pageOperations(data),
     ...leadOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
     ...switchOperations(publishing, db),
+    ...trialOperations(publishing, clock),
     ...resourceOperations(publishing),
   ])
 }
