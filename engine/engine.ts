@@ -36,6 +36,7 @@ import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
 import { countRedirect, follow } from './redirects.ts'
 import { Releases } from './releases.ts'
+import { Reporter } from './reporter.ts'
 import { keptMasterKeys } from './seal.ts'
 import { readSpec } from './spec/route.ts'
 import { MemoryStore } from './store/memory.ts'
@@ -84,6 +85,7 @@ interface Core extends EngineOptions {
   readonly releases: Releases
   readonly ports: IntakePorts
   readonly switchboard: Switchboard
+  readonly reporter: Reporter
   readonly lookout: Lookout
   readonly recovery: Recovery
   readonly warmth: Warmth
@@ -134,6 +136,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const hints = new Hints(clock, wire.refuses, () => switchboard.now, throttled)
   const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
+  const reporter = new Reporter({ db, sealer: foundation.sealer, clock, log: note })
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
   const recovery = new Recovery({
     ...{ db, hot, clock, ownership, hotLater, pool: foundation.pool, log: note },
@@ -157,7 +160,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const lists = await openLists(options)
   const parts = {
     ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, live },
-    ...{ hints, throttles, balances, later, releases, lookout, recovery, warmth },
+    ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -165,6 +168,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   warmth.turnedCold()
   await warmth.wait()
   await Promise.all([recovery.start(), lookout.start(), balances.start()])
+  reporter.start()
   postbacks.start()
   return core
 }
@@ -358,6 +362,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
   lookout.stop()
   balances.stop()
+  await core.reporter.stop()
   core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop()])
   await core.courier.close()

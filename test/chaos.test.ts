@@ -73,6 +73,7 @@ const isReady = async (slot: EngineSlot): Promise<boolean> => (await fetch(`${sl
 /** The ledger, the hot store, and the clients' and buyers' own records agree on every invariant. */
 async function expectInOrder(world: Arena): Promise<void> {
   await world.drained(TAKEN_OVER_WITHIN_MS)
+  await world.reportsAgree(TAKEN_OVER_WITHIN_MS)
   const { code, invariants, text } = await world.verify()
   if (FULL) console.log(invariants.map(({ number, counts }) => ({ number, ...counts })))
   expect(code, `${text}\n${world.said()}`).toBe(0)

@@ -110,8 +110,10 @@ function usualAnswers(operation: Operation): Record<number, Answer> {
   return Object.fromEntries(added.map(([status, , description]) => [status, { description }]))
 }
 
-function answerObject(status: number, { description, schema, type = 'application/json' }: Answer): object {
-  if (status < 300) return { description, ...(schema ? { content: { [type]: { schema: told(schema) } } } : {}) }
+function answerObject(status: number, { description, schema, type = 'application/json', orText }: Answer): object {
+  const text = orText ? { [orText]: { schema: { type: 'string' } } } : {}
+  if (status < 300)
+    return { description, ...(schema ? { content: { [type]: { schema: told(schema) }, ...text } } : {}) }
   const problem = { schema: { $ref: '#/components/schemas/Problem' } }
   return { description, content: { 'application/problem+json': problem } }
 }

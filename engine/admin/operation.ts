@@ -32,6 +32,8 @@ export interface Answer {
   readonly schema?: TSchema
   /** Content type; default application/json. */
   readonly type?: string
+  /** Another content type that may be asked for: text. */
+  readonly orText?: string
 }
 
 export interface Operation {

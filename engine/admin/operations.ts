@@ -9,6 +9,7 @@ import { withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
+import { reportOperations } from './reports.ts'
 import { resourceOperations } from './resources.ts'
 import { switchOperations } from './switches.ts'
 import { trialOperations } from './trials.ts'
@@ -28,6 +29,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...leadOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
+    ...reportOperations(db),
     ...switchOperations(publishing, db),
     ...trialOperations(publishing, clock),
     ...resourceOperations(publishing),

@@ -67,7 +67,7 @@ export function pageOperations(data: Shown): readonly Operation[] {
       ...{ ...get, id: 'readLead', path: '/admin/v1/leads/{lead_id}', tag: 'leads', params: { lead_id: leadId } },
       summary: 'One lead. As text, with format=text or Accept: text/plain, it is a waterfall to read.',
       query: Type.Object({ format: Type.Optional(words('json', 'text')) }),
-      answers: { 200: { description: 'The lead.', schema: Lead } },
+      answers: { 200: { description: 'The lead.', schema: Lead, orText: 'text/plain' } },
       run: ({ params, asText }) => leadPage(data, params['lead_id']!, asText),
     },
   ]

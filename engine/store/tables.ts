@@ -87,6 +87,54 @@ export interface SwitchCounterTable {
   n: Generated<number>
 }
 
+export interface ReportQuartersTable {
+  quarter: Date
+  mark: string
+  undecided: number
+  built_at: Generated<Date>
+}
+
+export interface ReportLeadsTable {
+  quarter: Date
+  campaign: string
+  source: string
+  vertical: string
+  state: string
+  sub1: string
+  currency: string
+  invalid: number
+  valid: number
+  duplicates: number
+  sold: number
+  unsold: number
+  pending: number
+  expired: number
+  copies: number
+  revenue: number
+  payout: number
+}
+
+export interface ReportSeatsTable {
+  quarter: Date
+  campaign: string
+  source: string
+  tier: string
+  buyer: string
+  contract: string
+  currency: string
+  pinged: number
+  bids: number
+  bid_sum: number
+  wins: number
+  posts: number
+  rejects: number
+  sold: number
+  in_doubt: number
+  returns: number
+  revenue: number
+  payout: number
+}
+
 export interface KeyUsesTable {
   sha256: string
   used_at: Date
@@ -312,6 +360,9 @@ export interface LedgerTables {
   audit: AuditTable
   key_uses: KeyUsesTable
   switches: SwitchesTable
+  report_quarters: ReportQuartersTable
+  report_leads: ReportLeadsTable
+  report_seats: ReportSeatsTable
   switch_counter: SwitchCounterTable
   leads: LeadsTable
   lead_keys: LeadKeysTable

@@ -7,6 +7,10 @@ import pg from 'pg'
 import { leadStream } from '../../bench/leads.ts'
 import { closedLoop, type LoadOptions, type LoadResult, openLoop, recordTo } from '../../bench/load.ts'
 import { type RedisServer, startRedis } from '../../bench/redis.ts'
+import { systemClock } from '../../engine/clock.ts'
+import { Reporter } from '../../engine/reporter.ts'
+import { createSealer, readMasterKeys } from '../../engine/seal.ts'
+import { openPool, queriesOver } from '../../engine/store/postgres.ts'
 import { CALM, CAMPAIGN, type MarketOptions, marketConfig, SOURCE_KEY, TEMPERS } from './market.ts'
 import { freePort, Program, run } from './processes.ts'
 import { until } from './until.ts'
@@ -215,6 +219,17 @@ export class Arena {
   }
 
   /** The verifier's word on the stores, the clients' and the buyers' records. */
+  /** Reports give what a recount of the ledger gives. */
+  async reportsAgree(withinMs: number): Promise<void> {
+    const sealer = createSealer(readMasterKeys(MASTER_KEY))
+    const pool = openPool({ url: this.databaseUrl, connections: 3 })
+    const reporter = new Reporter({ db: queriesOver(pool), sealer, clock: systemClock(), log: () => {} })
+    await until('reports equal a recount', withinMs, async () => {
+      await reporter.pass()
+      return this.ask(RECOUNT)
+    }).finally(() => pool.end())
+  }
+
   async verify(): Promise<Verdict> {
     const [acks, posts] = [join(this.#folder, 'acks.jsonl'), join(this.#folder, 'posts.jsonl')]
     await this.#acks.close()
@@ -277,6 +292,26 @@ export interface Answered {
   readonly title: string | null
   readonly retryAfter: string | null
 }
+
+/** 1 where every sum of the reports is the ledger's own. */
+const RECOUNT = `
+  select (
+    row(l.valid, l.sold, l.unsold, l.pending, l.revenue, l.payout, s.posts, s.rejects, s.in_doubt, s.revenue, s.payout) is not distinct from row(
+      (select count(*) from leads where not test),
+      (select count(*) from leads where status = 'sold' and not test),
+      (select count(*) from leads where status = 'unsold' and not test),
+      (select count(*) from leads where status = 'pending' and not test),
+      (select -sum(amount) from entries where account like 'buyer:%'),
+      (select sum(amount) from entries where account like 'source:%'),
+      (select count(*) from intents where state <> 'not_sent'),
+      (select count(*) from intents where state = 'rejected'),
+      (select count(*) from intents where state = 'in_doubt'),
+      l.revenue, l.payout)
+  )::int as count
+  from (select sum(valid) as valid, sum(sold) as sold, sum(unsold) as unsold, sum(pending) as pending, sum(revenue) as revenue, sum(payout) as payout
+      from report_leads) as l,
+    (select sum(posts) as posts, sum(rejects) as rejects, sum(in_doubt) as in_doubt, sum(revenue) as revenue, sum(payout) as payout
+      from report_seats) as s`
 
 async function createDatabase(server: string): Promise<string> {
   const name = `chaos_${randomBytes(6).toString('hex')}`

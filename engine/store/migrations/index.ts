@@ -13,6 +13,7 @@ import * as search from './0014_search.ts'
 import * as redirects from './0015_redirects.ts'
 import * as retention from './0016_retention.ts'
 import * as owed from './0017_owed.ts'
+import * as reports from './0019_reports.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
@@ -28,4 +29,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0015_redirects': redirects,
   '0016_retention': retention,
   '0017_owed': owed,
+  '0019_reports': reports,
 }

@@ -1,0 +1,271 @@
+/** Reports: rebuilt from the ledger and equal to a recount of it, by any zone's days, quickly, and safe to open in a spreadsheet. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Dimension, type ReportQuery, reportOf } from '../engine/report.ts'
+import { Reporter } from '../engine/reporter.ts'
+import { resolveDoubt } from '../engine/resolve.ts'
+import type { FinalRow } from '../engine/store/port.ts'
+import { insertVersion } from '../engine/store/queries.ts'
+import { leadJson } from '../rules/lead.ts'
+import { micros, wallMs } from '../rules/units.ts'
+import { goodConfig } from './admin-kit/configs.ts'
+import { AdminKit } from './admin-kit/server.ts'
+import { clock, intent, LedgerKit, received, sealer, type TestEngine } from './ledger-kit.ts'
+
+/** `GAVEL_REPORTS=full`: a quarter of 1,000,000 leads; otherwise a tenth of it. */
+const FULL = process.env['GAVEL_REPORTS'] === 'full'
+const LEADS = FULL ? 1_000_000 : 100_000
+const NOON = Date.UTC(2026, 2, 2, 12)
+const query = (given: Partial<ReportQuery> = {}): ReportQuery => ({
+  ...{ from: new Date(Date.now() - 86_400_000), to: new Date(Date.now() + 86_400_000), by: [], per: null, zone: 'UTC' },
+  ...given,
+})
+
+describe('what is reported', () => {
+  let kit: LedgerKit
+  let engine: TestEngine
+  let reporter: Reporter
+  beforeAll(async () => {
+    kit = await LedgerKit.open()
+    await insertVersion(kit.db, { canonical: JSON.stringify(goodConfig()), by: 'root', note: null })
+    engine = await kit.engine()
+    reporter = new Reporter({ db: kit.db, sealer, clock, log: () => {} })
+  })
+  afterAll(() => kit.close())
+
+  /** A lead of that state that is offered to acme, and how that ends. */
+  async function lead(
+    source: string,
+    state: string,
+    end: 'sold' | 'unsold' | 'pending' | 'duplicate',
+    more: { test?: boolean } = {},
+  ): Promise<string> {
+    const row = received({ source, ...more })
+    const { leadId } = row
+    const values = new Map([['state', { raw: state, normal: state }]])
+    const said = {
+      vertical: 'solar',
+      receivedAt: row.receivedAt,
+      values,
+      unknown: {},
+      leadRef: null,
+      subs: { sub1: 'a' },
+    }
+    await engine.ledger.received({ ...row, ...sealer.seal(leadId, leadJson(said)) })
+    if (end !== 'duplicate') expect(await engine.ledger.intent(intent(leadId), [])).toBe('INTENDED')
+    await engine.ledger.result(finalRow(row, end))
+    return leadId
+  }
+
+  const total = async (given: Partial<ReportQuery> = {}) => (await reportOf(kit.db, query(given)))![0]!
+
+  it('is what a recount of the ledger gives, also when a doubt is resolved later', async () => {
+    await lead('mill', 'TX', 'sold')
+    await lead('mill', 'TX', 'unsold')
+    await lead('mill', 'AZ', 'duplicate')
+    await lead('forge', 'AZ', 'sold', { test: true })
+    const doubted = await lead('forge', 'AZ', 'pending')
+    await engine.ledger.invalid({
+      ...received({ source: 'forge' }),
+      id: received().leadId,
+      at: wallMs(Date.now()),
+      issues: '[]',
+    })
+    expect(await reporter.pass()).toBe(1)
+    expect(await reporter.pass()).toBe(0)
+    expect(await total()).toEqual({
+      ...{
+        currency: 'USD',
+        received: 5,
+        valid: 4,
+        invalid: 1,
+        duplicates: 1,
+        sold: 1,
+        unsold: 1,
+        pending: 1,
+        expired: 0,
+      },
+      ...{ copies: 1, fill_rate: 0.25, pinged: 1, bids: 1, bid_rate: 1, average_bid: '20.00', wins: 1 },
+      ...{
+        posts: 3,
+        rejects: 1,
+        in_doubt: 1,
+        returns: 0,
+        revenue: '20.00',
+        payout: '14.00',
+        margin: '6.00',
+        epl: '5.00',
+      },
+    })
+    const hot = new (await import('../engine/store/memory.ts')).MemoryStore('1')
+    const verdict = { kind: 'sold', price: null, buyerReference: null, redirectUrl: null } as const
+    await resolveDoubt(
+      { db: kit.db, hot, clock, engine: 0, hotLater: () => {} },
+      doubted,
+      { contract: 'acme' },
+      verdict,
+      'test',
+    )
+    expect(await reporter.pass()).toBe(1)
+    expect(await total()).toMatchObject({
+      sold: 2,
+      pending: 0,
+      in_doubt: 0,
+      revenue: '40.00',
+      payout: '28.00',
+      epl: '10.00',
+    })
+    const [recount] = await kit.ask<{ n: number; sold: number; revenue: number }>(`
+      select count(*)::int as n, count(*) filter (where status = 'sold')::int as sold,
+        (select -sum(amount) from entries where account like 'buyer:%') as revenue from leads where not test`)
+    expect(recount).toEqual({ n: 4, sold: 2, revenue: 40_000_000 })
+  })
+
+  it('is told by what a lead is, and by whom it was offered to', async () => {
+    const by = async (...dimensions: Dimension[]) => (await reportOf(kit.db, query({ by: dimensions })))!
+    expect((await by('source', 'state')).map(({ source, state, valid, sold }) => [source, state, valid, sold])).toEqual(
+      [
+        ['forge', '', 0, 0],
+        ['forge', 'AZ', 1, 1],
+        ['mill', 'AZ', 1, 0],
+        ['mill', 'TX', 2, 1],
+      ],
+    )
+    expect(await by('contract', 'tier', 'source')).toMatchObject([
+      { contract: 'acme', tier: 'open', source: 'forge', posts: 1, received: null },
+      { contract: 'acme', tier: 'open', source: 'mill', posts: 2, bids: 1, fill_rate: null },
+    ])
+  })
+
+  it('is built by one process at a time', async () => {
+    await lead('mill', 'TX', 'unsold')
+    const others = Array.from({ length: 4 }, () => new Reporter({ db: kit.db, sealer, clock, log: () => {} }))
+    const built = await Promise.all(others.map((one) => one.pass()))
+    expect(built.reduce((sum, n) => sum + n, 0)).toBe(1)
+  })
+})
+
+function finalRow(row: ReturnType<typeof received>, end: 'sold' | 'unsold' | 'pending' | 'duplicate'): FinalRow {
+  const states = { sold: 'accepted', unsold: 'rejected', pending: 'in_doubt' } as const
+  const result = {
+    ...{
+      seat: 0,
+      contract: 'acme',
+      buyer: 'acme',
+      copy: 0,
+      attempt: 1,
+      price: micros(20_000_000),
+      payout: micros(14_000_000),
+    },
+    ...{
+      buyerReference: null,
+      redirectUrl: null,
+      priceCut: false,
+      reason: end === 'sold' ? 'won' : end === 'pending' ? 'timeout' : 'rejected',
+    },
+  }
+  const opening = { eligible: [0], dice: [0], excluded: {} }
+  const rows =
+    end === 'sold'
+      ? [
+          ['>ping', 0, [0], 300],
+          ['bid', 20, 0, 20_000_000, null],
+          ['>hold', 0, 1, 20_000_000],
+        ]
+      : []
+  const { leadId, campaign, source, test, currency } = row
+  return {
+    ...{ leadId, term: 1, campaign, source, test, currency },
+    results: end === 'duplicate' ? [] : [{ ...result, state: states[end] }],
+    final: {
+      ...{
+        status: end,
+        payout: micros(end === 'sold' ? 14_000_000 : 0),
+        copies: end === 'sold' ? 1 : 0,
+        reasons: [],
+        redirectUrl: null,
+      },
+      trace: JSON.stringify({ machine: 1, version: 1, campaign, source, term: 1, opening, rows }),
+      ...{ sighting: null, awaited: false, outcomes: {} },
+    },
+  }
+}
+
+describe('a quarter of many leads', () => {
+  let kit: AdminKit
+  beforeAll(async () => {
+    kit = await AdminKit.open()
+    await kit.kit.ask(`
+      insert into report_leads
+      select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'solar',
+        (array['TX', 'AZ', 'CA', 'NV', 'FL', 'OH'])[1 + n % 6], 'sub-' || n / 8640, 'USD',
+        0, 1, 0, n % 2, 1 - n % 2, 0, 0, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
+      from generate_series(1, ${LEADS}) as n`)
+    await kit.kit.ask(`
+      insert into report_seats
+      select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'open', 'buyer-' || n / 8640 % 50,
+        'contract-' || n / 8640, 'USD', 4, 3, 45000000, 1, 1, 0, n % 2, 0, 0, (n % 2) * 20000000, (n % 2) * 14000000
+      from generate_series(1, ${LEADS}) as n`)
+    await kit.kit.ask('analyze report_leads, report_seats')
+  })
+  afterAll(() => kit.close())
+  const SPAN = 'from=2026-01-01T00:00:00Z&to=2026-04-01T00:00:00Z'
+
+  it.each(['', '&per=day&zone=America/Chicago', '&by=source,state&per=month', '&by=contract&per=week'])(
+    'answers within a second: %s',
+    async (more) => {
+      const took: number[] = []
+      for (let run = 0; run < (FULL ? 3 : 1); run++) {
+        const began = performance.now()
+        const { rows } = await kit.get(`/admin/v1/reports?${SPAN}${more}`)
+        took.push(performance.now() - began)
+        expect(rows.reduce((sum: number, row: { sold: number }) => sum + row.sold, 0)).toBe(LEADS / 2)
+      }
+      // What a machine that does other things beside needs says little.
+      if (FULL) expect(Math.min(...took)).toBeLessThan(1_000)
+      if (FULL) console.log(`${LEADS} leads${more}: ${took.map(Math.round).join(', ')} ms`)
+    },
+  )
+
+  it('has days of the zone that is asked for', async () => {
+    const days = async (zone: string) => (await kit.get(`/admin/v1/reports?${SPAN}&per=day&zone=${zone}`)).rows
+    const [utc, chicago] = [await days('UTC'), await days('America/Chicago')]
+    expect(utc[0]).toMatchObject({ period: '2026-01-01' })
+    expect(chicago[0]).toMatchObject({ period: '2025-12-31' })
+    expect(chicago[0].valid / chicago[1].valid).toBeCloseTo(6 / 24, 1)
+    const night = 'from=2026-11-01T04:00:00Z&to=2026-11-01T09:00:00Z&per=hour&zone=America/Chicago'
+    await kit.kit.ask(`insert into report_leads select timestamptz '2026-11-01 04:00Z' + n * interval '1 hour', 'solar', 's', 'solar', '', '', 'USD',
+      0, 1, 0, 0, 1, 0, 0, 0, 0, 0 from generate_series(0, 4) as n`)
+    const hours = (await kit.get(`/admin/v1/reports?${night}`)).rows.map(({ period }: { period: string }) => period)
+    expect(hours).toEqual([
+      '2026-10-31 23:00 -05:00',
+      '2026-11-01 00:00 -05:00',
+      '2026-11-01 01:00 -05:00',
+      '2026-11-01 01:00 -06:00',
+      '2026-11-01 02:00 -06:00',
+    ])
+  })
+
+  it('is a file for spreadsheets that runs no formula', async () => {
+    await kit.kit.ask(`insert into report_leads values (timestamptz '${new Date(NOON).toISOString()}' + interval '1 year', 'solar', '=cmd()', 'solar', '', '-2+3', 'USD',
+      0, 1, 0, 1, 0, 0, 0, 1, 5000000, 9000000)`)
+    const reply = await kit.ask({
+      method: 'GET',
+      path: '/admin/v1/reports?from=2027-03-01T00:00:00Z&to=2027-04-01T00:00:00Z&by=source,sub1&format=csv',
+    })
+    const [head, row] = (await reply.text()).split('\r\n')
+    expect(reply.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+    expect(head).toMatch(/^source,sub1,currency,received,valid,/)
+    expect(row).toBe(`'=cmd(),'-2+3,USD,1,1,0,0,1,0,0,0,1,1,,,,,,,,,,5.00,9.00,-4.00,5.00`)
+  })
+
+  it('says what it does not have', async () => {
+    const faults = async (more: string) => {
+      const reply = await kit.ask({ method: 'GET', path: `/admin/v1/reports?${more}` })
+      return [reply.status, ((await reply.json()) as { faults: { path: string }[] }).faults.map(({ path }) => path)]
+    }
+    expect(await faults(`${SPAN}&by=state,contract`)).toEqual([422, ['query.by']])
+    expect(await faults(`${SPAN}&by=colour&zone=Mars`)).toEqual([422, ['query.by', 'query.zone']])
+    expect(await faults('from=2026-02-31T00:00:00Z&to=2026-01-01T00:00:00Z')).toEqual([422, ['query.to']])
+    expect(await faults(`${SPAN}&by=sub1,source,state&per=hour`)).toEqual([422, ['query']])
+  })
+})
