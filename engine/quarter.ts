@@ -126,11 +126,11 @@ const postsBetween = (db: Db, first: string, last: string) =>
     .where('lead_id', '<=', last)
     .execute()
 
-/** What each copy of each lead came to, returns included, and to whom it was sold. */
+/** What each copy of each lead came to, returns included, and to whom it was sold: nobody, where the source is paid all the same. */
 const moneyBetween = (db: Db, first: string, last: string) =>
   db
     .selectFrom('entries as e')
-    .innerJoin('sales as s', (join) => join.onRef('s.lead_id', '=', 'e.lead_id').onRef('s.copy', '=', 'e.copy'))
+    .leftJoin('sales as s', (join) => join.onRef('s.lead_id', '=', 'e.lead_id').onRef('s.copy', '=', 'e.copy'))
     .select(['e.lead_id', 's.contract', 's.buyer', 'e.cause', 'e.account', 'e.amount'])
     .where('e.lead_id', '>=', first)
     .where('e.lead_id', '<=', last)
@@ -169,15 +169,14 @@ async function countLead(
     sums.seat({ campaign, source, currency, contract, buyer, tier: tierOf(terms, contract) })
   for (const { contract, buyer, state } of posts) countPost(seat(contract, buyer), state)
   for (const { contract, buyer, cause, account, amount } of money) {
+    const [debit, credit] = [account.startsWith('buyer:') ? -amount : 0, account.startsWith('source:') ? amount : 0]
+    sum.revenue += debit
+    sum.payout += credit
+    if (contract === null || buyer === null) continue
     const at = seat(contract, buyer)
-    if (account.startsWith('buyer:')) {
-      sum.revenue -= amount
-      at.revenue -= amount
-      if (cause === 'return') at.returns++
-    } else if (account.startsWith('source:')) {
-      sum.payout += amount
-      at.payout += amount
-    }
+    at.revenue += debit
+    at.payout += credit
+    if (cause === 'return' && account.startsWith('buyer:')) at.returns++
   }
   if (terms && trace.rows) countTrace(trace as Trace, terms, seat)
 }

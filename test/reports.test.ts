@@ -61,7 +61,12 @@ describe('what is reported', () => {
   it('is what a recount of the ledger gives, also when a doubt is resolved later', async () => {
     await lead('mill', 'TX', 'sold')
     await lead('mill', 'TX', 'unsold')
-    await lead('mill', 'AZ', 'duplicate')
+    const owed = await lead('mill', 'AZ', 'duplicate')
+    await kit.ask(
+      `insert into entries (lead_id, copy, cause, account, amount, currency) values
+      ($1, 0, 'accepted', 'source:mill', 1000000, 'USD'), ($1, 0, 'accepted', 'margin', -1000000, 'USD')`,
+      [owed],
+    )
     await lead('forge', 'AZ', 'sold', { test: true })
     const doubted = await lead('forge', 'AZ', 'pending')
     await engine.ledger.invalid({
