@@ -96,8 +96,8 @@ describe('what is reported', () => {
         in_doubt: 1,
         returns: 0,
         revenue: '20.00',
-        payout: '14.00',
-        margin: '6.00',
+        payout: '15.00',
+        margin: '5.00',
         epl: '5.00',
       },
     })
@@ -116,7 +116,7 @@ describe('what is reported', () => {
       pending: 0,
       in_doubt: 0,
       revenue: '40.00',
-      payout: '28.00',
+      payout: '29.00',
       epl: '10.00',
     })
     const [recount] = await kit.ask<{ n: number; sold: number; revenue: number }>(`
