@@ -49,6 +49,10 @@ export class Allowances {
     return { got, left: Math.max(0, limit - known.used) }
   }
 
+  lent(key: string): number {
+    return this.#used.get(key)?.used ?? 0
+  }
+
   #sweep(now: WallMs): void {
     for (const [key, { until }] of this.#used) if (until <= now) this.#used.delete(key)
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#used.size)

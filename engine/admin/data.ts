@@ -1,13 +1,15 @@
 /** What the admin plane shows, gathered from the ledger and the parts of this engine. */
 import type { Kysely } from 'kysely'
-import { formatMoney, micros } from '../../rules/units.ts'
+import { formatMoney, micros, wallMs } from '../../rules/units.ts'
 import type { Snapshot } from '../../rules/version.ts'
+import { capLines } from '../cap-lines.ts'
 import type { Sealer } from '../seal.ts'
 import { searchLeads } from '../search.ts'
 import type { HotStore } from '../store/port.ts'
 import { type LeadFile, leadFile, newestVersion } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { Versions } from '../versions.ts'
+import { SHOWN_CAPS } from './caps-page.ts'
 import { explainPage, leadPage, replayPage, traceOf } from './lead-page.ts'
 import type { AdminPort, StatusPage } from './port.ts'
 
@@ -39,6 +41,10 @@ export function adminData(sources: AdminSources): AdminPort {
   return {
     metrics,
     hotDump: () => hot.dump(),
+    async capLines(owner) {
+      const newest = await versions.get((await newestVersion(db)).number)
+      return newest ? capLines(newest, hot, wallMs(Date.now()), owner, SHOWN_CAPS) : []
+    },
     resolve: sources.resolve,
     async search(query) {
       const newest = await versions.get((await newestVersion(db)).number)

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Clock } from '../../buyers/wire.ts'
 import type { Publishing } from '../publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
+import { capOperations } from './caps-page.ts'
 import { keyOperations } from './keys.ts'
 import { leadOperations } from './leads.ts'
 import { withDocument } from './openapi.ts'
@@ -26,6 +27,7 @@ export interface AdminParts {
 export function operationsOf({ data, publishing, db, clock }: AdminParts): readonly Operation[] {
   return withDocument([
     ...pageOperations(data),
+    ...capOperations((owner) => data.capLines(owner)),
     ...leadOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),

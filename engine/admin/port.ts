@@ -1,4 +1,5 @@
 /** What the admin plane shows, as its readers get it: the assembled engine fills it from the ledger and its own parts. */
+import type { CapLine, Owner } from '../cap-lines.ts'
 import type { ResolveAnswer, Verdict, Which } from '../resolve.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
@@ -14,6 +15,8 @@ export interface AdminPort {
   /** Gives a verdict on a post in doubt. */
   resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
   hotDump(): Promise<HotDump>
+  /** What is used of the caps, balances and throttles in force. */
+  capLines(owner: Owner): Promise<readonly CapLine[]>
   status(): Promise<StatusPage>
   /** Prometheus's text format. */
   metrics(): Promise<string>

@@ -91,6 +91,10 @@ export class MemoryStore implements HotStore {
     return this.#allowances.allow(window, want, limit, keepMs, now)
   }
 
+  async lent(windows: readonly string[]): Promise<readonly number[]> {
+    return windows.map((window) => this.#allowances.lent(window))
+  }
+
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
     return this.#buckets.take(source, want, perSecond, burst, now)
   }

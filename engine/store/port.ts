@@ -66,6 +66,8 @@ export interface HotStore {
   breakClaim(leadId: string, fingerprints: readonly string[], idempotency: string | null): Promise<void>
   /** Lends up to `want` of what a window of a throttle still has. `keepMs`: for how long its counter is needed. */
   allow(window: string, want: number, limit: number, keepMs: number, now: WallMs): Promise<Lent>
+  /** What was lent of these windows. */
+  lent(windows: readonly string[]): Promise<readonly number[]>
   /** Takes up to `want` tokens of a source's bucket; answers how many it got. */
   rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number>
   /** Whose turn it is in a round-robin tier: places of the 1 to 1,000 `candidates`, at most `copies`. Asks for no epoch: a store that forgot begins anew. A repeated call takes another turn. */

@@ -142,6 +142,11 @@ export class RedisStore implements HotStore {
     return { got, left }
   }
 
+  async lent(windows: readonly string[]): Promise<readonly number[]> {
+    const read = (window: string) => this.#link.call((client) => client.get(this.#keys.throttle(window)))
+    return (await Promise.all(windows.map(read))).map(Number)
+  }
+
   async rate(source: string, want: number, perSecond: number, burst: number, now: WallMs): Promise<number> {
     const args = [this.#keys.rate(source), String(want), String(perSecond), String(burst), String(now)]
     return (await this.#link.script('rate', args)) as number
