@@ -1,7 +1,8 @@
 /** A lead's trace: its auction's events and commands as compact rows to store and replay, and as lines for people. */
 import type { AuctionCommand, AuctionEvent, AuctionTerms, LeadPrices, Opening, Outcome, PostResult } from './auction.ts'
 import type { Adjustment } from './money.ts'
-import { newAuction, step } from './step.ts'
+import { newAuction } from './step/state.ts'
+import { step } from './step.ts'
 import { formatMoney, type Micros, micros, PPM_PER_WHOLE } from './units.ts'
 import type { PayoutRule } from './version.ts'
 

@@ -1,10 +1,15 @@
 /** Prices by rule: the last rule that holds counts, and only those of eligible seats are asked. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { answerReply } from '../engine/answer.ts'
 import type { Condition } from '../rules/filter.ts'
 import type { Lead } from '../rules/lead.ts'
+import { NO_REDIRECTS } from '../rules/onward.ts'
 import { lastThatHolds, pricesOf, type Rule } from '../rules/prices.ts'
-import { micros } from '../rules/units.ts'
+import { newAuction } from '../rules/step/state.ts'
+import { seatEnds, step } from '../rules/step.ts'
+import { auctionTerms } from '../rules/terms.ts'
+import { type Micros, micros } from '../rules/units.ts'
 import { compileVersion } from '../rules/version.ts'
 import { castStory } from './world/cast.ts'
 import type { Story } from './world/story.ts'
@@ -146,4 +151,26 @@ describe('a configuration with prices', () => {
   ])('warns of %s', (_why, change, paths) => {
     expect(warningsOf(change)).toEqual(paths)
   })
+})
+
+test('a seat that was never asked is not taken for one that was, whatever its price depends on', () => {
+  const cast = castStory({
+    ...story({
+      acme: { price: '9.00', priceRules: [{ price: '8.00' }] },
+      bolt: { price: '9.00', priceRules: [{ price: '8.00' }] },
+    }),
+    plan: [{ tier: 'main', strategy: 'waterfall', copies: 1 }],
+  })
+  const state = newAuction(auctionTerms(cast.campaign, cast.source))
+  step(state, { on: 'open', at: 0, opening: cast.opening })
+  expect(seatEnds(state).map(({ asked }) => asked)).toEqual([false, false])
+})
+
+test('an unsold lead tells its source what it earns, and nothing of money where it earns nothing', () => {
+  const answer = { leadId: 'L1', status: 'unsold', payout: micros(3_000_000), currency: 'USD', copies: 0 } as const
+  const more = { reasons: ['no_buyer'], redirectUrl: null, leadRef: null }
+  const tell = (payout: Micros) => JSON.parse(answerReply({ ...answer, ...more, payout }, NO_REDIRECTS).body)
+  const unsold = { lead_id: 'L1', status: 'unsold', reasons: ['no_buyer'] }
+  expect(tell(micros(3_000_000))).toEqual({ ...unsold, payout: '3.00', currency: 'USD' })
+  expect(tell(micros(0))).toEqual(unsold)
 })

@@ -5,11 +5,14 @@ import { once } from 'node:events'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import type { ConductPorts } from '../engine/conduct.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
 import { openRedisStore, type RedisStore } from '../engine/store/redis.ts'
 import { drawByWeight } from '../rules/strategy.ts'
 import { type TurnCandidate, Turns } from '../rules/turns.ts'
 import { randomFrom } from './world/conditions.ts'
+import { playOnPaper } from './world/stage.ts'
+import { readStories } from './world/story.ts'
 
 const prefix = `t${randomBytes(4).toString('hex')}:`
 const freshTier = () => `solar:${randomBytes(6).toString('hex')}`
@@ -123,6 +126,23 @@ const crowd = fc.uniqueArray(
   }),
   { selector: (one) => one.contract, minLength: 1, maxLength: 6 },
 )
+
+test('a store that is away costs a round-robin tier nothing: it sells by the dice at once', async () => {
+  const story = readStories('auctions').find(({ name }) => name === 'round-robin-weighs-its-turns')!.story
+  const away = (ports: ConductPorts): ConductPorts => ({
+    ...ports,
+    hot: new Proxy(ports.hot, {
+      get: (store, name) => {
+        const member = Reflect.get(store, name)
+        if (name === 'turn') return () => Promise.reject(new Error('away'))
+        return typeof member === 'function' ? member.bind(store) : member
+      },
+    }),
+  })
+  const { trace, outcomes } = await playOnPaper(story, away)
+  expect(trace.slice(0, 3)).toEqual(['   0 > turn main', '   0 < turn of nobody', '   0 > hold acme'])
+  expect(outcomes).toEqual({ acme: 'sold 8.00', bolt: 'not_asked not_reached' })
+})
 
 test('300 random histories: the model and the Lua say the same', async () => {
   const leads = fc.array(fc.record({ who: crowd, copies: fc.integer({ min: 1, max: 3 }) }), { maxLength: 12 })

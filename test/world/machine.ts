@@ -6,16 +6,9 @@ import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../
 import { capsOf, placesOf } from '../../rules/calendar.ts'
 import { Caps, fullWindow, type PlaceGroup } from '../../rules/caps.ts'
 import { LEVELS } from '../../rules/sightings.ts'
-import {
-  type AuctionState,
-  awaitsPing,
-  awaitsTurn,
-  bidOf,
-  newAuction,
-  outcomes,
-  pingCounts,
-  step,
-} from '../../rules/step.ts'
+import { awaitsPing, awaitsTurn, bidOf, pingCounts } from '../../rules/step/pings.ts'
+import { type AuctionState, newAuction } from '../../rules/step/state.ts'
+import { outcomes, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
 import { commandRow, eventRow, outcomeWords, type TraceRow, traceLines } from '../../rules/trace.ts'
 import { type TurnCandidate, Turns, turnsKey } from '../../rules/turns.ts'
