@@ -16,7 +16,7 @@ const AT = wallMs(Date.UTC(2026, 2, 2, 18))
 function mapOf(buyer: number): object {
   const fields = FIELDS.map((name, at) => [
     `${name}_${buyer}`,
-    at % 5 === buyer % 5 ? `{${name} | upper}` : `{${name}}`,
+    at % 8 === buyer % 8 ? `{${name} | upper}` : `{${name}}`,
   ])
   const lead = {
     ...Object.fromEntries(fields),

@@ -5,7 +5,9 @@ import type { WireRequest } from '../buyers/adapter.ts'
 import { compileAdapter } from '../buyers/compile.ts'
 import { compileConfiguration } from '../buyers/configuration.ts'
 import { PRESETS } from '../buyers/presets.ts'
+import { mapSecrets } from '../rules/secrets.ts'
 import { AT, factsOf } from './buyers-kit.ts'
+import { makeCertificates } from './certificates.ts'
 import { configWith, contractWith, faultsOf, leadOf, RAW } from './delivery-kit.ts'
 
 /** A story of one buyer's wire. */
@@ -141,5 +143,40 @@ describe('a contract that names a preset', () => {
     const compiled = compileConfiguration(config, 1)
     if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
     expect(JSON.parse(compiled.snapshot.canonical)).toEqual(JSON.parse(JSON.stringify(config)))
+  })
+
+  it('compiles with stand-ins in the place of its secrets too, wherever a delivery holds some', () => {
+    const { client } = makeCertificates()
+    const deliveries: Readonly<Record<string, object>> = {
+      boberdoo: {
+        with: { key: 'secret-1', type: '19', src: 's' },
+        headers: { 'X-A': 'secret-2' },
+        ping_fields: ['zip'],
+      },
+      'twilio-sms': { with: { account_sid: 'secret-3', auth_token: 'secret-4', from: '+1', to: '+1' } },
+      'generic-json': {
+        auth: { hmac: { secret: 'secret-5', header: 'X-Sig' } },
+        keys: { mine: 'secret-6' },
+        tls: client,
+        secrets: [`whsec_${'secretsevenSEVEN'.repeat(3)}`],
+        post: {
+          query: { k: 'secret-8' },
+          body: { h: '{email | hmac_sha256:mine}' },
+          auth: { basic: { user: 'u', password: 'secret-9' } },
+        },
+      },
+    }
+    for (const [preset, delivery] of Object.entries(deliveries)) {
+      const urls = preset === 'twilio-sms' ? { ping_url: undefined, post_url: undefined } : {}
+      const config = JSON.parse(JSON.stringify(configWith({ preset, ...urls, ...delivery }, { price: '9.00' })))
+      expect(compileConfiguration(config, 1)).toMatchObject({ ok: true })
+      const concealed = mapSecrets(config, (_secret, _path, pattern) =>
+        pattern === null || new RegExp(pattern).test('sealed:x')
+          ? `sealed:${'A'.repeat(43)}`
+          : `whsec_${'A'.repeat(43)}`,
+      )
+      expect(JSON.stringify(concealed)).not.toMatch(/secret-|secretseven|PRIVATE KEY/)
+      expect(compileConfiguration(concealed, 1)).toMatchObject({ ok: true })
+    }
   })
 })
