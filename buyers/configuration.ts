@@ -1,10 +1,15 @@
 /** Compiles a configuration as it is served: with every preset that contracts may name, and certificates that are some. */
-import { type Compiled, compileVersion, type Fault } from '../rules/version.ts'
+import { atOnce, type Steps } from '../rules/steps.ts'
+import { type Compiled, compileInSteps, type Fault } from '../rules/version.ts'
 import { tlsFaults } from './identity.ts'
 import { PRESETS } from './presets.ts'
 
-export function compileConfiguration(config: unknown, version: number): Compiled {
-  const compiled = compileVersion(config, version, PRESETS)
+export const compileConfiguration = (config: unknown, version: number): Compiled =>
+  atOnce(configurationInSteps(config, version))
+
+/** The same in steps, beside leads under way. */
+export function* configurationInSteps(config: unknown, version: number): Steps<Compiled> {
+  const compiled = yield* compileInSteps(config, version, PRESETS)
   if (!compiled.ok) return compiled
   const faults: Fault[] = []
   for (const { contracts } of compiled.snapshot.campaigns.values()) {

@@ -6,9 +6,10 @@ import { readFile, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { compileConfiguration } from '../buyers/configuration.ts'
+import { configurationInSteps } from '../buyers/configuration.ts'
 import type { Fault, Snapshot } from '../rules/version.ts'
 import { type Parsed, parseConfiguration } from './configuration-text.ts'
+import { inTurns } from './turns.ts'
 
 export interface ConfigurationFile {
   readonly path: string
@@ -134,7 +135,7 @@ async function reloadFrom(options: WatchOptions, text: string | Fault, current: 
 async function loadText(file: ConfigurationFile, text: string, current: Snapshot | null): Promise<Loaded> {
   const parsed = await parse(fillIn(text, file.placeholders))
   if (!parsed.ok) return parsed
-  const compiled = compileConfiguration(parsed.config, 0)
+  const compiled = await inTurns(configurationInSteps(parsed.config, 0))
   if (!compiled.ok) return compiled
   const { canonical } = compiled.snapshot
   if (canonical === current?.canonical) return { ok: true, snapshot: current, warnings: [] }

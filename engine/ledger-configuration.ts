@@ -1,12 +1,13 @@
 /** The configuration where no file governs: the newest version that the ledger has, loaded and followed. */
 import type { Kysely } from 'kysely'
-import { compileConfiguration } from '../buyers/configuration.ts'
+import { configurationInSteps } from '../buyers/configuration.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { type Loaded, loadConfiguration, type Reload } from './configuration.ts'
 import { EXAMPLE_FILE } from './example.ts'
 import type { News } from './news.ts'
 import { newestVersion, numberVersion, versionText } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
+import { inTurns } from './turns.ts'
 import type { Vault } from './vault.ts'
 
 /** Where the example's scripted buyers are, as the ledger has it: each start puts their real origin in its place. */
@@ -37,7 +38,7 @@ export async function loadNewest(source: LedgerConfiguration): Promise<Loaded> {
   const text = (await versionText(db, number))!
   const filled = buyersOrigin === null ? text : text.replaceAll(SCRIPTED_BUYERS, buyersOrigin)
   const revealed = await vault.reveal(db, JSON.parse(filled))
-  return revealed.ok ? compileConfiguration(revealed.config, number) : revealed
+  return revealed.ok ? await inTurns(configurationInSteps(revealed.config, number)) : revealed
 }
 
 export interface FollowOptions {

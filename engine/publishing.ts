@@ -1,11 +1,12 @@
 /** How the configuration changes where the ledger governs it: a draft is edited, checked as a whole, published as a version. */
 import { type Kysely, sql } from 'kysely'
-import { compileConfiguration } from '../buyers/configuration.ts'
+import { configurationInSteps } from '../buyers/configuration.ts'
 import { canonicalJson } from '../rules/canonical.ts'
 import { type Difference, differences } from '../rules/difference.ts'
 import type { Compiled, Fault, Role } from '../rules/version.ts'
 import { insertVersion, lockVersions, newestVersion, versionText } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
+import { inTurns } from './turns.ts'
 import type { Vault } from './vault.ts'
 
 type Db = Kysely<LedgerTables>
@@ -219,7 +220,7 @@ export class Publishing {
 
   async #compile(db: Db, config: unknown) {
     const revealed = await this.#settings.vault.reveal(db, JSON.parse(canonicalJson(config)))
-    return revealed.ok ? compileConfiguration(revealed.config, 0) : revealed
+    return revealed.ok ? await inTurns(configurationInSteps(revealed.config, 0)) : revealed
   }
 
   #locked<T>(work: (tx: Db) => Promise<T | Refused>): Promise<T | Refused> {

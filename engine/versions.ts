@@ -1,9 +1,10 @@
 /** Versions of the configuration that stored leads refer to, compiled again from the ledger. */
 import type { Kysely } from 'kysely'
-import { compileConfiguration } from '../buyers/configuration.ts'
+import { configurationInSteps } from '../buyers/configuration.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { versionText } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
+import { inTurns } from './turns.ts'
 
 /** So many are kept compiled; the oldest look-up goes first. */
 const KEPT = 8
@@ -21,7 +22,7 @@ export class Versions {
     const kept = this.#kept.get(number)
     if (kept) return kept
     const text = await versionText(this.#db, number)
-    const compiled = text === null ? null : compileConfiguration(JSON.parse(text), number)
+    const compiled = text === null ? null : await inTurns(configurationInSteps(JSON.parse(text), number))
     if (!compiled?.ok) return null
     if (this.#kept.size >= KEPT) this.#kept.delete(this.#kept.keys().next().value!)
     this.#kept.set(number, compiled.snapshot)

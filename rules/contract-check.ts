@@ -3,6 +3,7 @@ import { checkCaps } from './cap-rules.ts'
 import { type Check, checkReference, idsOf } from './config-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './config-schema.ts'
 import { checkDelivery } from './delivery-check.ts'
+import { type Steps, stepEvery } from './steps.ts'
 
 /** A contract with a ping address is pinged unless it says otherwise. */
 export const isPinged = (contract: Draft<ContractFile>): boolean =>
@@ -12,9 +13,11 @@ export const isPinged = (contract: Draft<ContractFile>): boolean =>
 export const priceFrom = (contract: Draft<ContractFile>): 'contract' | 'reply' =>
   contract.price_from ?? (contract.price === undefined ? 'reply' : 'contract')
 
-export function checkContracts(check: Check): void {
+export function* checkContracts(check: Check): Steps<void> {
   const groups = new Map<string, Set<string>>()
+  let done = 0
   for (const id of idsOf(check.draft.contracts)) {
+    if (stepEvery(++done)) yield
     const contract = check.draft.contracts![id] ?? {}
     checkContract(check, id, contract)
     if (contract.buyer === undefined) continue

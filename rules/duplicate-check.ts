@@ -52,20 +52,24 @@ export function checkDuplicates(check: Check): void {
       check.fault(`${path}.action`, message)
     }
   }
+  const byBuyer = verticalsByBuyer(check)
   for (const id of idsOf(draft.buyers)) {
     const rule = draft.buyers![id]?.duplicates
-    if (rule !== undefined) checkRule(check, `buyers.${id}.duplicates`, rule, verticalsOf(check, id))
+    if (rule !== undefined) checkRule(check, `buyers.${id}.duplicates`, rule, [...(byBuyer.get(id) ?? [])])
   }
-  checkKeyCount(check)
+  checkKeyCount(check, byBuyer)
   checkCodes(check)
 }
 
-/** The verticals in which the buyer has contracts. */
-function verticalsOf({ draft, made }: Check, buyer: string): Vertical[] {
-  const campaigns = Object.values(draft.contracts ?? {}).flatMap((contract) =>
-    contract?.buyer === buyer ? [contract.campaign ?? ''] : [],
-  )
-  return [...new Set(campaigns.flatMap((campaign) => made.verticals.get(campaign) ?? []))]
+/** The verticals in which each buyer has contracts. */
+function verticalsByBuyer({ draft, made }: Check): ReadonlyMap<string, ReadonlySet<Vertical>> {
+  const byBuyer = new Map<string, Set<Vertical>>()
+  for (const contract of Object.values(draft.contracts ?? {})) {
+    const vertical = made.verticals.get(contract?.campaign ?? '')
+    if (vertical === undefined || contract?.buyer === undefined) continue
+    byBuyer.set(contract.buyer, (byBuyer.get(contract.buyer) ?? new Set()).add(vertical))
+  }
+  return byBuyer
 }
 
 /** A buyer's field needs to be known in one of its verticals; of a campaign there is but one. */
@@ -94,7 +98,7 @@ function checkPart(check: Check, path: string, part: string, verticals: readonly
 }
 
 /** Every lead of a vertical has a fingerprint for each key that any rule there names. */
-function checkKeyCount(check: Check): void {
+function checkKeyCount(check: Check, byBuyer: ReadonlyMap<string, ReadonlySet<Vertical>>): void {
   const { draft, made } = check
   const keys = new Map<string, Set<string>>()
   const add = (vertical: Vertical, rule: RuleFile | undefined) => {
@@ -104,7 +108,7 @@ function checkKeyCount(check: Check): void {
   }
   for (const [id, vertical] of made.verticals) add(vertical, draft.campaigns?.[id]?.duplicates)
   for (const id of idsOf(draft.buyers)) {
-    for (const vertical of verticalsOf(check, id)) add(vertical, draft.buyers![id]?.duplicates)
+    for (const vertical of byBuyer.get(id) ?? []) add(vertical, draft.buyers![id]?.duplicates)
   }
   for (const [vertical, { size }] of keys) {
     if (size <= MOST_KEYS) continue

@@ -2,6 +2,7 @@
 import { type Check, idsOf } from './config-check.ts'
 import { both } from './filter/check.ts'
 import { type Condition, compileCondition, type Scope, scopeOf } from './filter.ts'
+import { type Steps, stepEvery } from './steps.ts'
 import { isZone } from './zones.ts'
 
 /** Where a condition stands. */
@@ -34,7 +35,7 @@ function scopeIn({ draft, made }: Check, campaign: string): Scope | null {
   return scope
 }
 
-export function checkFilters(check: Check): void {
+export function* checkFilters(check: Check): Steps<void> {
   const { draft, made } = check
   for (const id of idsOf(draft.campaigns)) {
     const filter = conditionAt(check, draft.campaigns![id]?.filter, { campaign: id, path: `campaigns.${id}.filter` })
@@ -49,14 +50,16 @@ export function checkFilters(check: Check): void {
     }
     made.sourceFilters.set(id, byCampaign)
   }
-  checkContractFilters(check)
+  yield* checkContractFilters(check)
 }
 
 /** A contract has its buyer's filter before its own. */
-function checkContractFilters(check: Check): void {
+function* checkContractFilters(check: Check): Steps<void> {
   const { draft, made } = check
   const ofBuyers = new Map<string, Condition | null>()
+  let done = 0
   for (const id of idsOf(draft.contracts)) {
+    if (stepEvery(++done)) yield
     const { buyer, campaign, filter } = draft.contracts![id] ?? {}
     const { filter: buyerFilter, zone } = draft.buyers?.[buyer ?? ''] ?? {}
     const key = `${buyer} ${campaign}`

@@ -17,15 +17,18 @@ import { prepareEligibility } from './eligibility.ts'
 import { POSTBACK_EVENTS } from './postback.ts'
 import { payoutRule } from './price-check.ts'
 import type { Schedule } from './schedule.ts'
+import { type Steps, stepEvery } from './steps.ts'
 import type { Throttle } from './throttle.ts'
 import { type Micros, ms, parseMoney, wallMs } from './units.ts'
 import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from './version.ts'
 
 /** `made`: what the checks compiled. The file must have passed every one. */
-export function buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Snapshot {
+export function* buildSnapshot(file: ConfigFile, made: Made, version: number, canonical: string): Steps<Snapshot> {
   const buyers = mapOf(file.buyers, (id, buyer) => buildBuyer(id, buyer, file, made))
   const contracts = new Map<string, Contract[]>()
+  let done = 0
   for (const id of idsOf(file.contracts)) {
+    if (stepEvery(++done)) yield
     const { campaign } = file.contracts[id]!
     const seats = contracts.get(campaign) ?? []
     seats.push(buildContract(id, file, seats.length, buyers, made))
@@ -37,7 +40,10 @@ export function buildSnapshot(file: ConfigFile, made: Made, version: number, can
   const campaigns = mapOf(file.campaigns, (id, campaign) =>
     buildCampaign(id, campaign, file, made, contracts.get(id) ?? [], policies.get(id)!),
   )
-  for (const campaign of campaigns.values()) prepareEligibility(campaign)
+  for (const campaign of campaigns.values()) {
+    yield
+    prepareEligibility(campaign)
+  }
   return {
     version,
     canonical,

@@ -18,6 +18,7 @@ import type { ContractRules, HouseRules } from './prices.ts'
 import type { Schedule } from './schedule.ts'
 import { checkSchedules } from './schedule-check.ts'
 import { buildSnapshot } from './snapshot.ts'
+import { atOnce, type Steps } from './steps.ts'
 import type { ListSpec } from './suppression.ts'
 import { checkLists } from './suppression-check.ts'
 import type { Throttle } from './throttle.ts'
@@ -292,12 +293,21 @@ export type Compiled =
  * `presets`: what contracts may name; `buyers/presets` has them all.
  */
 export function compileVersion(config: unknown, version: number, presets: Presets = NO_PRESETS): Compiled {
+  return atOnce(compileInSteps(config, version, presets))
+}
+
+/** The same in steps: one of 10,000 contracts takes more than a second, and leads must not wait so long. */
+export function* compileInSteps(config: unknown, version: number, presets: Presets): Steps<Compiled> {
   if (!nestsAtMost(config, MAX_NESTING)) return { ok: false, faults: [TOO_DEEP] }
   const canonical = canonicalJson(config)
   const faults = new Map<string, Fault>()
+  yield
   const copy = JSON.parse(canonical)
+  yield
   expandPresets(copy, presets, ({ path, message }) => faults.set(`${path} ${message}`, { path, message }))
+  yield
   const shaped = checkShape(copy)
+  yield
   const warnings = new Map<string, Fault>()
   const addTo = (list: Map<string, Fault>) => (path: string, message: string) => {
     list.set(`${path} ${message}`, { path, message })
@@ -316,14 +326,14 @@ export function compileVersion(config: unknown, version: number, presets: Preset
   for (const fault of shaped.faults) check.fault(fault.path, fault.message)
   checkFields(check)
   checkHouse(check)
-  checkContracts(check)
-  checkFilters(check)
-  checkPrices(check)
-  checkSchedules(check)
-  checkDuplicates(check)
-  checkLists(check)
+  yield* checkContracts(check)
+  yield* checkFilters(check)
+  for (const rest of [checkPrices, checkSchedules, checkDuplicates, checkLists]) {
+    rest(check)
+    yield
+  }
   if (faults.size > 0) return { ok: false, faults: [...faults.values()] }
-  const snapshot = buildSnapshot(draft as ConfigFile, made, version, canonical)
+  const snapshot = yield* buildSnapshot(draft as ConfigFile, made, version, canonical)
   return { ok: true, snapshot, warnings: [...warnings.values()] }
 }
 

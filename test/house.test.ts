@@ -202,7 +202,7 @@ describe('rules', () => {
 describe('a configuration', () => {
   it('is compiled with the presets, wherever one is served or proven', () => {
     const found = breaches(inRooms('engine', 'bench'), (file) =>
-      /\bcompileVersion\(/.test(file.bare) ? ['compileVersion('] : [],
+      [...file.bare.matchAll(/\bcompile(?:Version|InSteps)\(/g)].map(String),
     )
     expect(found).toEqual([])
   })

@@ -1,10 +1,11 @@
 /** A configuration becomes a version, or every one of its faults is told at once, with its path and what to do. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { inTurns } from '../engine/turns.ts'
 import { canonicalJson } from '../rules/canonical.ts'
 import { nearest } from '../rules/nearest.ts'
 import { LEVELS } from '../rules/sightings.ts'
-import { compileVersion, type Snapshot } from '../rules/version.ts'
+import { type Compiled, compileInSteps, compileVersion, type Snapshot } from '../rules/version.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a configuration that tests bend out of shape has none
 type Loose = any
@@ -440,6 +441,25 @@ describe('a faulty configuration', () => {
       }),
       { numRuns: 600 },
     )
+  })
+})
+
+describe('a configuration of many contracts', () => {
+  it('is compiled in steps, so that leads get their turns, to the same snapshot', async () => {
+    const config = good()
+    for (let at = 0; at < 1_000; at++) config.contracts[`more-${at}`] = config.contracts.bolt
+    let turns = 0
+    const steps = (function* () {
+      for (const compiling = compileInSteps(config, 1, new Map()); ; turns++) {
+        const { done, value } = compiling.next()
+        if (done) return value
+        yield
+      }
+    })()
+    const compiled = await inTurns(steps)
+    expect(turns).toBeGreaterThan(30)
+    const canonicalOf = (one: Compiled) => one.ok && one.snapshot.canonical
+    expect(canonicalOf(compiled)).toBe(canonicalOf(compileVersion(config, 1)))
   })
 })
 
