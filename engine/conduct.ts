@@ -171,7 +171,7 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
   })
   const lateAt = ms(lead.openedAt + command.deadlineAt)
   for (const seat of command.seats) {
-    const throttled = ports.throttled(contractOf(lead, seat))
+    const throttled = lead.test ? null : ports.throttled(contractOf(lead, seat))
     if (throttled !== null) {
       const why = reason('throttle', throttled)
       queueMicrotask(() => hear(ports, lead, { on: 'noBid', at: now(ports, lead), seat, reason: why }))
@@ -180,7 +180,8 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
     ports.wire.ping(contractOf(lead, seat), lead.wire, lateAt, (said) => {
       const at = now(ports, lead)
       const counts = pingCounts(lead.state, seat, at)
-      tallyPing(ports.metrics, contractOf(lead, seat).buyer.id, said, !counts, ports.clock.mono() - askedAt)
+      if (!lead.test)
+        tallyPing(ports.metrics, contractOf(lead, seat).buyer.id, said, !counts, ports.clock.mono() - askedAt)
       if (!counts) hear(ports, lead, { on: 'late', at, seat, price: said.kind === 'bid' ? said.price : null })
       else if (said.kind === 'bid')
         hear(ports, lead, {
@@ -195,7 +196,7 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
   }
 }
 
-/** A store that is silent or away knows nobody's turn, and the lead does not wait for it. */
+/** A store that is silent or away knows nobody's turn, and the lead does not wait for it. A test takes none. */
 async function turn(ports: ConductPorts, lead: LiveLead, command: Command<'turn'>): Promise<void> {
   const { tier, seats, copies, deadlineAt } = command
   const tell = (turns: readonly number[]) => {
@@ -203,6 +204,7 @@ async function turn(ports: ConductPorts, lead: LiveLead, command: Command<'turn'
       hear(ports, lead, { on: 'turn', at: now(ports, lead), tier, seats: turns.map((place) => seats[place]!) })
   }
   after(ports, lead, deadlineAt - now(ports, lead), () => tell([]))
+  if (lead.test) return tell([])
   const candidates = seats.map((seat) => lead.terms.seats[lead.opening.eligible[seat]!]!)
   tell(await hotAnswer(() => ports.hot.turn(turnsKey(lead.campaign, tier), candidates, copies), []))
 }
@@ -329,7 +331,7 @@ function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): vo
     ms(lead.openedAt + command.postBy),
     (end) => {
       const at = now(ports, lead)
-      tallyPost(ports.metrics, lead, contract.buyer.id, end, ports.clock.mono() - askedAt)
+      if (!lead.test) tallyPost(ports.metrics, lead, contract.buyer.id, end, ports.clock.mono() - askedAt)
       hear(ports, lead, postEvent(end, at, seat))
     },
     (late) => ports.lateReply(lead, seat, late),
@@ -389,7 +391,7 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
     return abandon(ports, lead)
   }
   ports.metrics.observe('result', ports.clock.mono() - askedAt)
-  if (ends) tallyDecided(ports.metrics, lead, command.status!, ends, ports.clock.mono())
+  if (ends && !lead.test) tallyDecided(ports.metrics, lead, command.status!, ends, ports.clock.mono())
   if (final && lead.fingerprints.length > 0) {
     const act = () => ports.hot.unclaim(lead.leadId, lead.fingerprints, final.sighting)
     act().catch(() => ports.hotLater(act))

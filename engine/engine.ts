@@ -43,6 +43,7 @@ import { MemoryStore } from './store/memory.ts'
 import type { HotStore } from './store/port.ts'
 import { openRedisStore } from './store/redis.ts'
 import { Switchboard } from './switchboard.ts'
+import { splitWire, TEST_LANES } from './test-wire.ts'
 import { Throttles } from './throttles.ts'
 import { Warmth } from './warmth.ts'
 import { takeForm } from './web-form.ts'
@@ -77,6 +78,7 @@ interface Core extends EngineOptions {
   readonly ledger: PostgresLedger
   readonly hot: HotStore
   readonly wire: OpenBuyersWire
+  readonly testWire: OpenBuyersWire
   readonly live: LiveLeads
   readonly hints: Hints
   readonly throttles: Throttles
@@ -128,6 +130,11 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const ledger = await PostgresLedger.open({ url: databaseUrl, engine: ownership.engine, clock, log: note })
   const live = new LiveLeads(env.maxInFlight)
   const wire = createBuyersWire({ clock, allowedCidrs: snapshot.allowedCidrs })
+  const testWire = createBuyersWire({
+    ...{ clock, allowedCidrs: snapshot.allowedCidrs },
+    pings: TEST_LANES,
+    posts: TEST_LANES,
+  })
   const switchboard = new Switchboard(db)
   await switchboard.follow(foundation.news)
   const balances = new Balances({ db, hot, clock, snapshot: () => core.snapshot, log: note })
@@ -159,7 +166,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   await routePostbacks(db, snapshot)
   const lists = await openLists(options)
   const parts = {
-    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, live },
+    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, testWire, live },
     ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
@@ -191,7 +198,7 @@ function intakePorts(core: Core): IntakePorts {
   const { sealer } = foundation
   return {
     clock,
-    wire,
+    wire: splitWire(wire, core.testWire),
     hot,
     ledger,
     live,
@@ -332,6 +339,7 @@ async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
   if (!warm) throw new Error('the hot store is cold')
   await routePostbacks(core.foundation.db, snapshot)
   core.wire.follow(snapshot)
+  core.testWire.follow(snapshot)
   core.courier.allow(snapshot.allowedCidrs)
   core.ports.limiter.keep(snapshot.sources)
   core.snapshot = snapshot
@@ -369,7 +377,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   warmth.close()
   later.close()
   edge.close()
-  await wire.close()
+  await Promise.all([wire.close(), core.testWire.close()])
   await ledger.close()
   await ownership.stop()
   await hot.close()

@@ -11,7 +11,8 @@ import { owedOf, pricesOf } from './prices.ts'
 import { fullReason, type Reason, reason } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
-import type { WallMs } from './units.ts'
+import { testContract } from './test-delivery.ts'
+import { micros, type WallMs } from './units.ts'
 import type { Buyer, Campaign, Contract, Source } from './version.ts'
 
 /** What may be known beforehand to save pings; the hold decides. */
@@ -34,7 +35,8 @@ export interface EligibilityHints {
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
  * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, the reason that
  * its buyer is barred for, `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`, `throttle_<window>`. Hours and pauses are those of `at`. A
- * test lead is for test deliveries alone: no contract has one, so all are `inactive` for it.
+ * test lead meets contracts that have a test delivery, live or not; what is full, unwell or switched off is not asked of
+ * it, and all others are `inactive`.
  */
 export function openingOf(
   campaign: Campaign,
@@ -46,23 +48,22 @@ export function openingOf(
   barred = NOBODY,
 ): Omit<Opening, 'dice'> {
   const seats = campaign.contracts.length
-  if (test) return { eligible: [], ...sortOut([['inactive', allOf(seats)]], seats) }
   const turnedAway = barredBy(campaign, lead, source)
   if (turnedAway !== null) return { eligible: [], ...sortOut([[turnedAway, allOf(seats)]], seats) }
-  const index = indexOf(campaign)
+  const index = indexOf(campaign, test)
   const { alive, excluded } = index.sift(lead, source.id, at)
   if (barred.size > 0) index.dropBarred(alive, excluded, barred)
   const eligible = rowsOf(alive)
   const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
-  index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
+  if (!test) index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
   const prices = pricesOf(campaign, source, lead, eligible)
-  const owed = owedOf(campaign, source, prices)
+  const owed = test ? micros(0) : owedOf(campaign, source, prices)
   return { eligible, ...sortOut(excluded, seats), ...(prices && { prices }), ...(owed > 0 && { owed }) }
 }
 
 /** Builds the campaign's index now, so that no lead has to wait for it: some 100 ms for 10,000 contracts. */
 export function prepareEligibility(campaign: Campaign): void {
-  indexOf(campaign)
+  indexOf(campaign, false)
 }
 
 /** The filter of the campaign, or of the source there, that turns the lead away as a whole. */
@@ -221,12 +222,16 @@ function dropAll(alive: Bits, failing: Bits): Bits {
 }
 
 const INDEXES = new WeakMap<Campaign, CampaignIndex>()
+/** Tests are rare: an index for them is built with the first. */
+const TEST_INDEXES = new WeakMap<Campaign, CampaignIndex>()
 
-function indexOf(campaign: Campaign): CampaignIndex {
-  const known = INDEXES.get(campaign)
+function indexOf(campaign: Campaign, test: boolean): CampaignIndex {
+  const indexes = test ? TEST_INDEXES : INDEXES
+  const known = indexes.get(campaign)
   if (known !== undefined) return known
-  const index = new CampaignIndex(campaign.contracts)
-  INDEXES.set(campaign, index)
+  const tested = (contract: Contract): Contract => ({ ...contract, active: testContract(contract) !== null })
+  const index = new CampaignIndex(test ? campaign.contracts.map(tested) : campaign.contracts)
+  indexes.set(campaign, index)
   return index
 }
 

@@ -46,6 +46,7 @@ function contractOf(terms: Terms, seat: number): Contract {
     schedules: terms.schedules ?? [],
     pausedUntil: wallMs(terms.pausedUntil ?? 0),
     buyer: { id: `b${seat}`, legalEntity },
+    delivery: { testUrl: null, testPingUrl: null },
   } as Contract
 }
 
@@ -121,9 +122,25 @@ test('where the consumer named sellers, only they may buy, whatever the spelling
   expect(opened).toEqual({ eligible: [0, 1], excluded: { no_consent: [2, 3, 4] } })
 })
 
-test('a test lead reaches no real buyer', () => {
+test('a test lead reaches no real buyer: only contracts with a test delivery, whatever is full or switched off', () => {
   const { eligible, excluded } = openingOf(campaignOf([{}]), leadOf(), SOURCE, NOW, OPEN, true)
   expect({ eligible, excluded }).toEqual({ eligible: [], excluded: { inactive: [0] } })
+  const { contracts, ...rest } = campaignOf([{}, {}, {}, {}])
+  const urls = [
+    [null, null],
+    [null, 'https://a.example/test'],
+    ['https://a.example/ping', 'https://a.example/test'],
+    [null, 'https://a.example/test'],
+  ] as const
+  const tested = contracts.map((contract, seat) => ({
+    ...contract,
+    active: seat !== 3,
+    pinged: seat === 1 || seat === 2,
+    delivery: { ...contract.delivery, testPingUrl: urls[seat]![0], testUrl: urls[seat]![1] },
+  }))
+  const shut = { exhausted: () => 'day', doubts: () => true, unwell: () => true, denied: () => 'blocked' }
+  const opened = openingOf({ ...rest, contracts: tested }, leadOf(), SOURCE, NOW, shut, true)
+  expect(opened).toMatchObject({ eligible: [2, 3], excluded: { inactive: [0, 1] } })
 })
 
 test('whatever the contracts, every seat stands in exactly one place, under a listed reason', () => {

@@ -189,6 +189,7 @@ export async function doubtsByContract(db: Db): Promise<ReadonlyMap<string, numb
     .selectFrom('intents')
     .select(['contract', db.fn.countAll<number>().as('n')])
     .where('state', '=', 'in_doubt')
+    .where(sql<boolean>`not exists (select 1 from leads l where l.id = lead_id and l.test)`)
     .groupBy('contract')
     .execute()
   return new Map(rows.map(({ contract, n }) => [contract, n]))
