@@ -10,14 +10,13 @@ import { importList } from '../engine/list-import.ts'
 import { Lists } from '../engine/lists.ts'
 import { Rebuild } from '../engine/rebuild.ts'
 import { createSealer } from '../engine/seal.ts'
-import { MemoryStore } from '../engine/store/memory.ts'
 import { openRedisStore, type RedisStore } from '../engine/store/redis.ts'
 import type { ListSpec } from '../rules/suppression.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { LedgerKit } from './ledger-kit.ts'
-import { MemoryLedger } from './world/ledger.ts'
-import { JumpingClock, linesOf, type PeopleStores, type PeopleStory, playPeople, readPeople } from './world/people.ts'
+import { JumpingClock, linesOf, type PeopleStory, playPeople, readPeople } from './world/people.ts'
 import { playPeopleOnRules } from './world/people-rules.ts'
+import { paperStores } from './world/people-stores.ts'
 
 const stories = readPeople()
 
@@ -37,30 +36,6 @@ describe('through intake, on stores in this process', () => {
     expect(await playPeople(story, paperStores())).toEqual(wanted(story))
   })
 })
-
-function paperStores(): PeopleStores {
-  const ledger = new MemoryLedger()
-  const stores = {
-    ledger,
-    hot: new MemoryStore('test'),
-    async lose({ campaigns }: Snapshot) {
-      const epoch = ++ledger.paper.epoch
-      const scopes = [...new Set([...campaigns.values()].map(({ duplicates }) => duplicates.scope))]
-      stores.hot = new MemoryStore('test')
-      const sightings = [...ledger.paper.leads.keys()].flatMap((leadId) => ledger.paper.sighting(leadId) ?? [])
-      await stores.hot.restore({
-        epoch,
-        committed: [],
-        tokens: [],
-        tags: [],
-        scopes,
-        locks: [],
-        sightings: [sightings],
-      })
-    },
-  }
-  return stores
-}
 
 describe('through intake, on Redis and Postgres', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gavelpost-lists-'))

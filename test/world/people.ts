@@ -1,7 +1,7 @@
 /** Stories of several leads of the same people: what each is, who may still buy it, and what is remembered of it. */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import type { PingAnswer } from '../../buyers/adapter.ts'
+import type { PingAnswer, WireLead } from '../../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../../buyers/wire.ts'
 import type { EdgeRequest } from '../../engine/edge.ts'
 import { Hints } from '../../engine/hints.ts'
@@ -180,19 +180,24 @@ export function postOf(terms: PeopleBuyer): PostEnd {
   return { kind: 'accepted', price: null, buyerReference: null, redirectUrl: null }
 }
 
+/** When a buyer answers a lead's ping or post. */
+export type PeopleLater = (leadId: string, answer: () => void) => void
+
 class PeopleWire implements BuyersWire {
   readonly #story: PeopleStory
+  readonly #later: PeopleLater
 
-  constructor(story: PeopleStory) {
+  constructor(story: PeopleStory, later: PeopleLater) {
     this.#story = story
+    this.#later = later
   }
 
-  ping({ buyer }: Contract, _lead: unknown, _lateAt: unknown, answered: (answer: PingAnswer) => void): void {
-    setImmediate(() => answered(pingOf(this.#story.buyers[buyer.id]!)))
+  ping({ buyer }: Contract, lead: WireLead, _lateAt: unknown, answered: (answer: PingAnswer) => void): void {
+    this.#later(lead.id, () => answered(pingOf(this.#story.buyers[buyer.id]!)))
   }
 
-  post({ buyer }: Contract, _lead: unknown, _facts: unknown, _by: unknown, ended: (end: PostEnd) => void): void {
-    setImmediate(() => ended(postOf(this.#story.buyers[buyer.id]!)))
+  post({ buyer }: Contract, lead: WireLead, _facts: unknown, _by: unknown, ended: (end: PostEnd) => void): void {
+    this.#later(lead.id, () => ended(postOf(this.#story.buyers[buyer.id]!)))
   }
 
   async close(): Promise<void> {}
@@ -265,6 +270,7 @@ export function peoplePorts(
   clock: Clock,
   stores: Pick<PeopleStores, 'hot' | 'ledger' | 'lists'>,
   ends: Map<string, FinalRow> = new Map(),
+  later: PeopleLater = (_, answer) => void setImmediate(answer),
 ): IntakePorts {
   const { ledger } = stores
   const result = (row: FinalRow) => {
@@ -278,7 +284,7 @@ export function peoplePorts(
     },
     ...{
       clock,
-      wire: new PeopleWire(story),
+      wire: new PeopleWire(story, later),
       live: new LiveLeads(100),
       hints: new Hints(
         clock,
