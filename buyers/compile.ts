@@ -69,6 +69,7 @@ function postRequest(contract: Contract): Adapter['postRequest'] {
     if (keys.length > 0) {
       const sent = post.format === 'query' ? '' : body
       own.push('webhook-signature', signature(keys, facts.idempotencyKey, timestamp, sent))
+      own.push('webhook-callback', `/v1/callbacks/${facts.idempotencyKey}`)
     }
     return request(wire, facts, body, own)
   }

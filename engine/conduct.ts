@@ -1,5 +1,5 @@
 /** The conductor: carries out what the auction's machine commands and tells it what happened. It decides nothing. */
-import type { PostAnswer } from '../buyers/adapter.ts'
+import type { PostAnswer, PostFacts } from '../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening, Outcome } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
@@ -13,7 +13,7 @@ import { outcomes, seatEnds, step } from '../rules/step.ts'
 import { auctionTerms } from '../rules/terms.ts'
 import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { turnsKey } from '../rules/turns.ts'
-import { ms, type WallMs, wallMs } from '../rules/units.ts'
+import { type Micros, ms, type WallMs, wallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Answer, Held, LeadFacts, LiveLead, LiveLeads } from './live.ts'
 import type { FinalStatus, HotStore, Ledger, ResultRow } from './store/port.ts'
@@ -317,13 +317,7 @@ function post(ports: ConductPorts, lead: LiveLead, command: Command<'post'>): vo
     queueMicrotask(() => hear(ports, lead, { on: 'notSent', at: now(ports, lead), seat, reason: 'fenced' }))
     return
   }
-  const facts = {
-    price,
-    buyerReference,
-    idempotencyKey: `${lead.leadId}:${contract.id}`,
-    at: ports.clock.wall(),
-    traceparent: traceparent(lead.leadId),
-  }
+  const facts = postFacts(lead.leadId, contract.id, price, buyerReference, ports.clock.wall())
   ports.wire.post(
     contract,
     lead.wire,
@@ -348,6 +342,18 @@ function postEvent(end: PostEnd, at: number, seat: number): Exclude<AuctionEvent
     buyerReference: end.buyerReference,
     redirectUrl: end.redirectUrl,
   }
+}
+
+/** What every post of this lead to this contract says, the first one and one that is sent again. */
+export function postFacts(
+  leadId: string,
+  contract: string,
+  price: Micros,
+  buyerReference: string | null,
+  at: WallMs,
+): PostFacts {
+  const idempotencyKey = `${leadId}:${contract}`
+  return { price, buyerReference, idempotencyKey, at, traceparent: traceparent(leadId) }
 }
 
 /** W3C trace context: the lead's id is the trace's, its last half the parent span's. */

@@ -31,6 +31,7 @@ const ROUTES = [
   { name: 'spec', method: 'get', path: '/v1/campaigns/:campaign/spec' },
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'follow', method: 'get', path: '/r/:token' },
+  { name: 'callback', method: 'post', path: '/v1/callbacks/:token' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },
 ] as const satisfies readonly RouteShape[]
@@ -59,6 +60,8 @@ export interface EdgeRequest {
     readonly userAgent: string | null
     readonly referer: string | null
     readonly hubSignature: string | null
+    /** Of a callback alone: `webhook-id`, `webhook-timestamp`, `webhook-signature`, empty where one is absent. */
+    readonly webhook: readonly [id: string, timestamp: string, signature: string] | null
   }
   /** Empty for a GET. The handler may keep it. */
   readonly body: Buffer
@@ -390,6 +393,7 @@ function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, bega
       userAgent: more('user-agent'),
       referer: more('referer'),
       hubSignature: more('x-hub-signature-256'),
+      webhook: route.name === 'callback' ? webhookOf(req) : null,
     },
     body: NO_BYTES,
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
@@ -404,6 +408,9 @@ function paramsOf({ path }: Route, req: uWS.HttpRequest): string[] {
     params.push(decoded(req.getParameter(at) ?? ''))
   return params
 }
+
+const webhookOf = (req: uWS.HttpRequest) =>
+  [req.getHeader('webhook-id'), req.getHeader('webhook-timestamp'), req.getHeader('webhook-signature')] as const
 
 /** A segment whose escapes are broken is taken as it stands: it names nothing. */
 function decoded(segment: string): string {

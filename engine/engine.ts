@@ -9,6 +9,7 @@ import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
 import { assertAlone } from './alone.ts'
 import { Balances } from './balances.ts'
+import { type CallbackPorts, takeCallback } from './callbacks.ts'
 import { conceal, reveal } from './conceal.ts'
 import { faultsInWords, type Reload } from './configuration.ts'
 import { takeInDialect } from './dialects.ts'
@@ -16,6 +17,7 @@ import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
+import { Inquiries } from './inquiries.ts'
 import { type IntakePorts, takeLead, takeLeadByGet } from './intake.ts'
 import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
@@ -90,6 +92,7 @@ interface Core extends EngineOptions {
   readonly reporter: Reporter
   readonly lookout: Lookout
   readonly recovery: Recovery
+  readonly inquiries: Inquiries
   readonly warmth: Warmth
   readonly courier: Courier
   readonly postbacks: Postbacks
@@ -152,6 +155,13 @@ async function openCore(options: EngineOptions): Promise<Core> {
     auctionAgain: (lead) => auctionAgain(core.ports, lead),
     conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
   })
+  const inquiries = new Inquiries({
+    ...{ db, clock, wire, seal: foundation.sealer, log: note },
+    snapshot: () => core.snapshot,
+    resolve: (...verdict) => recovery.resolve(...verdict),
+    conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
+    mayAct: () => ownership.mayAct(),
+  })
   const warmth = new Warmth({
     clock,
     rebuild: () => recovery.rebuild(),
@@ -168,6 +178,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const parts = {
     ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, testWire, live },
     ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, warmth },
+    ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -177,6 +188,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   await Promise.all([recovery.start(), lookout.start(), balances.start()])
   reporter.start()
   postbacks.start()
+  core.inquiries.start()
   return core
 }
 
@@ -225,6 +237,14 @@ function intakePorts(core: Core): IntakePorts {
   }
 }
 
+function callbackPorts({ clock, foundation, recovery, snapshot }: Core): CallbackPorts {
+  return {
+    ...{ clock, seal: foundation.sealer, snapshot },
+    resolve: (...verdict) => recovery.resolve(...verdict),
+    conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
+  }
+}
+
 function openEdge(core: Core, host: string): Promise<Edge> {
   const { env, clock, live, ports, metrics, log } = core
   const redirects = { ...ports, followed: (leadId: string) => countRedirect(core.foundation.db, leadId) }
@@ -254,6 +274,8 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return readLead(ports, request)
       case 'follow':
         return follow(redirects, request)
+      case 'callback':
+        return takeCallback(callbackPorts(core), request)
       default:
         return request.route satisfies never
     }
@@ -372,7 +394,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   balances.stop()
   await core.reporter.stop()
   core.lists.stop()
-  await Promise.all([recovery.stop(), core.postbacks.stop()])
+  await Promise.all([recovery.stop(), core.postbacks.stop(), core.inquiries.stop()])
   await core.courier.close()
   warmth.close()
   later.close()

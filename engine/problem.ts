@@ -47,6 +47,13 @@ export const keyUnknown = (): Refusal =>
     CHALLENGE,
   )
 
+export const badSignature = (): Refusal =>
+  problem(
+    401,
+    'bad signature',
+    'Sign it as the posts are signed: webhook-id (of the post), webhook-timestamp (now) and webhook-signature, with a secret of the contract.',
+  )
+
 export const adminKeyNeeded = (): Refusal =>
   problem(401, 'no admin key', 'This needs an admin key. Send it as "Authorization: Bearer <key>".', CHALLENGE)
 
@@ -160,6 +167,9 @@ export const rateLimited = (seconds: number): Refusal =>
     'This source sends faster than agreed. Wait for Retry-After seconds.',
     retryAfter(seconds),
   )
+
+export const stillPosted = (seconds = 5): Refusal =>
+  problem(409, 'still posted', 'The post has not ended yet: answer it, or come back later.', retryAfter(seconds))
 
 /** 503: starting, draining, or a store is away. */
 export const notReady = (seconds = 5): Refusal =>

@@ -1,7 +1,7 @@
 /** Settles posts in doubt: the first verdict stands, and the hot store follows the ledger. */
 import { type Kysely, sql } from 'kysely'
 import type { PostAnswer } from '../buyers/adapter.ts'
-import type { Clock } from '../buyers/wire.ts'
+import type { Clock, PostEnd } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { type Reason, reasonName } from '../rules/reason.ts'
 import type { Micros } from '../rules/units.ts'
@@ -115,6 +115,16 @@ export async function endClaims(
     const act = () => hot.unclaim(id, fingerprints, kept.get(id) ?? null)
     act().catch(() => hotLater(act))
   }
+}
+
+/**
+ * What of an answer settles a doubt: an acceptance, or a rejection in the buyer's own words. `duplicate` says that it has
+ * the lead and not that it pays; a bare status may be a key that was changed since.
+ */
+export function evidenceOf(end: PostEnd): PostAnswer | null {
+  if (end.kind === 'accepted') return end
+  if (end.kind !== 'rejected') return null
+  return end.reason === 'duplicate' || end.reason.startsWith('http_') ? null : end
 }
 
 /** What a late reply says of its post; null where it says nothing definite. */

@@ -284,6 +284,7 @@ const ContractShape = object({
   source_caps: opt(byId(Caps)),
   post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
   server_error: opt(word('in_doubt', 'rejected')),
+  idempotent: opt(flag()),
   in_doubt: opt(word('hold_unbilled', 'assume_sold', 'timeout_is_no_sale')),
   delivery: DeliveryShape,
 })

@@ -52,6 +52,7 @@ export function checkDelivery(
     tls: tlsOf(check, `${path}.tls`, delivery),
     ping: ping.message,
     post: post.message,
+    status: statusOf(check, path, delivery, vertical),
     pingFields,
     postFields: (delivery.post_fields as readonly string[] | undefined) ?? null,
     secrets: (delivery.secrets ?? []) as readonly string[],
@@ -67,6 +68,30 @@ function checkTestUrls(check: Check, path: string, delivery: Draft<DeliveryFile>
   if (delivery.test_url === undefined) return
   const schemes = isMail(delivery.post_url) ? SMTP : HTTP
   checkUrl(check, `${path}.test_url`, delivery.test_url, schemes)
+}
+
+/** What names the lead and the buyer's own id of it, where the contract does not say how it asks. */
+const ASKED = { lead_id: '{lead_id}', contract: '{contract}', buyer_reference: '{buyer_reference?}' }
+
+/** Read as a post is, for its answer is one: accepted, or rejected in the buyer's words. */
+function statusOf(
+  check: Check,
+  path: string,
+  delivery: Draft<DeliveryFile>,
+  vertical: Vertical | undefined,
+): Delivery['status'] {
+  const { status_url: url, status } = delivery
+  if (status !== undefined && url === undefined && !check.broken(`${path}.status_url`))
+    check.fault(`${path}.status`, 'says how to ask, and status_url is missing: say where, or remove it.')
+  if (url === undefined) return null
+  checkUrl(check, `${path}.status_url`, url)
+  if (!vertical) return null
+  const asked = { ...delivery, post: { body: ASKED, ...status } } as Draft<DeliveryFile>
+  const renamed: Check = {
+    ...check,
+    fault: (at, text) => check.fault(at.replace(`${path}.post`, `${path}.status`), text),
+  }
+  return { url, message: readMessage({ check: renamed, kind: 'post', delivery: asked, vertical, path }).message }
 }
 
 /** Whether the certificates are any is for `buyers` to say, which can read them. */

@@ -110,6 +110,8 @@ export const DeliveryShape = object({
   secrets: opt(signingSecrets()),
   ping: opt(MessageShape),
   post: opt(MessageShape),
+  status_url: opt(url()),
+  status: opt(MessageShape),
   tables: opt(
     named(named(Type.Unknown(), 'a group of words and what they become', 2_000), 'a group of at most 50 tables', 50),
   ),

@@ -265,6 +265,7 @@ function buildContract(
     ),
     postMs: ms(contract.post_ms ?? DEFAULTS.post_ms),
     serverError: contract.server_error ?? 'in_doubt',
+    idempotent: contract.idempotent ?? false,
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
     delivery: made.deliveries.get(id)!,
   }

@@ -222,6 +222,8 @@ export interface Contract {
   readonly postMs: Ms
   /** What a 5xx after a whole reply means: in doubt (default) or, where the contract declares it, a rejection. */
   readonly serverError: 'in_doubt' | 'rejected'
+  /** The buyer answers the same Idempotency-Key the same again, and never bills it twice: a post in doubt is sent again. */
+  readonly idempotent: boolean
   /** What happens to an in-doubt post that nobody resolves in time. */
   readonly inDoubt: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
   readonly delivery: Delivery

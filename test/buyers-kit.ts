@@ -93,6 +93,7 @@ export function contractAt(
     throttles: [],
     postMs: ms(5_000),
     serverError: 'in_doubt',
+    idempotent: false,
     inDoubt: 'hold_unbilled',
     ...more,
     delivery: {
@@ -106,6 +107,7 @@ export function contractAt(
       pingFields: ['state', 'zip'],
       postFields: null,
       secrets: [],
+      status: null,
       ...more.delivery,
     },
   }

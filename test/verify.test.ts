@@ -541,6 +541,14 @@ describe('what is wrong is found', () => {
       expectViolated(await verify(recordsOf(world.acks, none)), [5], 'was sold to a buyer that never took it')
     })
 
+    it('but not the post of a doubt that was sent again because its buyer was asked', async () => {
+      const doubted = world.posts.filter(({ key }) => key.startsWith(of('pending')))
+      const again = recordsOf(world.acks, [...world.posts, ...doubted.map((one) => ({ ...one, at: one.at + 600_000 }))])
+      expectViolated(await verify(again), [5], 'acme-solo 2 times, on 1 INTENTs')
+      const asked = `insert into inquiries (lead_id, contract, tries, due_at) values ($1, 'acme-solo', 1, now())`
+      expect((await planted(asked, [of('pending')], again)).code).toBe(0)
+    })
+
     it('an answer that came before its RESULT', async () => {
       const seen = await verify(recordsOf(acksBut('sold', { answered_at: Date.now() - 600_000 }), world.posts))
       expectViolated(seen, [5], 'was answered as sold for 14.00 before its RESULT was durable')

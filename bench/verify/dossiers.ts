@@ -45,6 +45,8 @@ export interface Intent {
   readonly reasonName: string | null
   /** Why it fell into doubt, where it ever did. */
   readonly doubt: string | null
+  /** How often its buyer was asked about it while it was in doubt, which may send the same post again. */
+  readonly repeats: number
 }
 
 export interface Sale {
@@ -98,7 +100,8 @@ const LEADS = `
 const INTENT_COLUMNS = `
   lead_id::text as "leadId", contract, buyer, term, attempt, copy, state, bid, price, payout,
   ${moment('held_at', 'heldAt')}, ${moment('post_by', 'postBy')}, post_ms as "postMs", in_doubt as "inDoubt", places,
-  epoch, ${moment('created_at', 'createdAt')}, ${moment('ended_at', 'endedAt')}, reason, reason_name as "reasonName", doubt`
+  epoch, ${moment('created_at', 'createdAt')}, ${moment('ended_at', 'endedAt')}, reason, reason_name as "reasonName", doubt,
+  coalesce((select tries from inquiries q where q.lead_id = intents.lead_id and q.contract = intents.contract), 0) as repeats`
 
 const INTENTS = `select ${INTENT_COLUMNS} from intents order by lead_id, term, attempt, contract`
 const INTENTS_AS_HELD = `select ${INTENT_COLUMNS} from intents order by held_at, created_at, lead_id`

@@ -145,7 +145,7 @@ function headersOf(
 
 /** What frames a message, and what the engine itself says of every request. */
 const FRAMING = 'host content-length transfer-encoding connection keep-alive upgrade expect te trailer'.split(' ')
-const OWN = 'idempotency-key webhook-id webhook-timestamp webhook-signature traceparent'.split(' ')
+const OWN = 'idempotency-key webhook-id webhook-timestamp webhook-signature webhook-callback traceparent'.split(' ')
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 

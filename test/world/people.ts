@@ -335,6 +335,7 @@ export const requestOf = (lead: PeopleLead): EdgeRequest => ({
     userAgent: null,
     referer: null,
     hubSignature: null,
+    webhook: null,
   },
   body: Buffer.from(JSON.stringify(fieldsOf(lead))),
   remoteAddress: '127.0.0.1',

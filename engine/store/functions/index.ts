@@ -1,10 +1,11 @@
 /** The ledger's functions. They are code: the engine that starts puts its own in place of those of before. */
 import { BALANCES } from './balances.ts'
 import { ENDS } from './ends.ts'
+import { INQUIRIES } from './inquiries.ts'
 import { OFFERS } from './offers.ts'
 import { PARTITIONS } from './partitions.ts'
 import { POSTBACKS } from './postbacks.ts'
 import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
-export const FUNCTIONS: string = [PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS].join('\n')
+export const FUNCTIONS: string = [PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES].join('\n')

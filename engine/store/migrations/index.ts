@@ -7,6 +7,7 @@ import * as sightings from './0006_sightings.ts'
 import * as lists from './0007_lists.ts'
 import * as offers from './0008_offers.ts'
 import * as postbacks from './0009_postbacks.ts'
+import * as inquiries from './0010_inquiries.ts'
 import * as configuration from './0012_configuration.ts'
 import * as switches from './0013_switches.ts'
 import * as search from './0014_search.ts'
@@ -23,6 +24,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0007_lists': lists,
   '0008_offers': offers,
   '0009_postbacks': postbacks,
+  '0010_inquiries': inquiries,
   '0012_configuration': configuration,
   '0013_switches': switches,
   '0014_search': search,
