@@ -66,7 +66,7 @@ describe('through the conductor, on Redis and Postgres', () => {
     }
   })
 
-  test('a hundred random worlds, row for row as on paper', async () => {
+  test('a hundred random worlds, row for row as on paper', { timeout: 180_000 }, async () => {
     await assertWorldsLater(
       fc.asyncProperty(anyStory.map(withoutRaces), async (story) => {
         const stores = await house.stores()
