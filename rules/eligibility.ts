@@ -1,14 +1,14 @@
 /** Which contracts may take part in a lead's auction, and why the others may not. */
 import type { Opening } from './auction.ts'
 import { type Barred, NOBODY } from './duplicates.ts'
-import { add, allOf, type Bits, drop, dropRow, has, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
+import { add, allOf, type Bits, count, drop, dropRow, has, remove, rowsOf, wordsFor } from './eligibility/bits.ts'
 import { ConditionIndex } from './eligibility/conditions.ts'
 import { HoursIndex } from './eligibility/hours.ts'
 import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
 import { owedOf, pricesOf } from './prices.ts'
-import { fullReason, type Reason, reason } from './reason.ts'
+import { fullReason, type Reason, reason, reasonName } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
 import { testContract } from './test-delivery.ts'
@@ -54,11 +54,21 @@ export function openingOf(
   const { alive, excluded } = index.sift(lead, source.id, at)
   if (barred.size > 0) index.dropBarred(alive, excluded, barred)
   const eligible = rowsOf(alive)
+  const open = eligible.length
   const denied = hints.denied && ((contract: Contract) => hints.denied!(contract, campaign.id, source.id, lead))
   if (!test) index.dropLimited(eligible, excluded, hints, denied ?? (() => null))
   const prices = pricesOf(campaign, source, lead, eligible)
-  const owed = test ? micros(0) : owedOf(campaign, source, prices)
+  // What everybody is kept from, the campaign does not take.
+  const isBlocked = open > 0 && eligible.length === 0 && blockedOf(excluded, open) >= open
+  const owed = test || isBlocked ? micros(0) : owedOf(campaign, source, prices)
   return { eligible, ...sortOut(excluded, seats), ...(prices && { prices }), ...(owed > 0 && { owed }) }
+}
+
+/** How many seats the operator or a buyer has blocked for this lead; where there are so many, it may stop counting. */
+function blockedOf(excluded: Excluded, enough: number): number {
+  let blocked = 0
+  for (const [why, bits] of excluded) if (reasonName(why) === 'blocked') blocked += count(bits, enough)
+  return blocked
 }
 
 /** Builds the campaign's index now, so that no lead has to wait for it: some 100 ms for 10,000 contracts. */

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { answerReply } from '../engine/answer.ts'
+import { type EligibilityHints, openingOf } from '../rules/eligibility.ts'
 import type { Condition } from '../rules/filter.ts'
 import type { Lead } from '../rules/lead.ts'
 import { NO_REDIRECTS } from '../rules/onward.ts'
@@ -151,6 +152,19 @@ describe('a configuration with prices', () => {
   ])('warns of %s', (_why, change, paths) => {
     expect(warningsOf(change)).toEqual(paths)
   })
+})
+
+test('a lead that is kept from everybody, or that the campaign does not take, is owed nothing', () => {
+  const paid = story({ acme: { price: '9.00' }, bolt: { price: '9.00', filter: { state: 'CA' } } })
+  const terms = { payout: { fixed: '3.00', payout_on: 'accepted' } } as const
+  const { campaign, source, lead, opensAt, opening } = castStory({ ...paid, terms })
+  expect(opening.owed).toBe(3_000_000)
+  const hints = { exhausted: () => null, doubts: () => false, unwell: () => false }
+  const owed = (given: Partial<EligibilityHints>, of = campaign) =>
+    openingOf(of, lead, source, opensAt, { ...hints, ...given }).owed
+  expect(owed({ denied: () => 'blocked_source' })).toBeUndefined()
+  expect(owed({ doubts: () => true })).toBe(3_000_000)
+  expect(owed({}, { ...campaign, filter: always(false) })).toBeUndefined()
 })
 
 test('a seat that was never asked is not taken for one that was, whatever its price depends on', () => {
