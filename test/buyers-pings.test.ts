@@ -54,6 +54,21 @@ const bid = { kind: 'bid', price: 18_500_000, buyerReference: 'B-77' }
 const noBid = (reason: string) => ({ kind: 'noBid', reason })
 
 describe('a ping', () => {
+  it('is answered in the charset that the reply names, in pieces that cut its letters', async () => {
+    const xml = Buffer.from('\ufeff<r><status>größer</status><price>12,50</price></r>', 'utf16le')
+    const server = await rawServer((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: ${xml.length}\r\n\r\n`)
+      socket.write(xml.subarray(0, 33), () => socket.write(xml.subarray(33)))
+    })
+    const reply = { format: 'xml', accept: { path: 'r.status', equals: 'Größer' }, price: 'r.price' }
+    const { delivery } = contractWith({ ping_url: `${server.url}/`, ping: { body: {}, reply } })
+    expect(await pingOf(wire, contractAt(server.url, { delivery }))).toMatchObject({
+      kind: 'bid',
+      price: 12_500_000,
+    })
+    await server.close()
+  })
+
   it('goes by GET, without a body, where its map is a query', async () => {
     let heard = ''
     const server = await rawServer((socket, data) => {
