@@ -8,9 +8,11 @@ import { leadStream } from '../../bench/leads.ts'
 import { closedLoop, type LoadOptions, type LoadResult, openLoop, recordTo } from '../../bench/load.ts'
 import { type RedisServer, startRedis } from '../../bench/redis.ts'
 import { systemClock } from '../../engine/clock.ts'
+import { type Config, Publishing } from '../../engine/publishing.ts'
 import { Reporter } from '../../engine/reporter.ts'
 import { createSealer, readMasterKeys } from '../../engine/seal.ts'
-import { openPool, queriesOver } from '../../engine/store/postgres.ts'
+import { migrate, openPool, queriesOver } from '../../engine/store/postgres.ts'
+import { Vault } from '../../engine/vault.ts'
 import { CALM, CAMPAIGN, type MarketOptions, marketConfig, SOURCE_KEY, TEMPERS } from './market.ts'
 import { freePort, Program, run } from './processes.ts'
 import { until } from './until.ts'
@@ -121,13 +123,27 @@ export class Arena {
     return new Arena({ redis, server: options.server, databaseUrl, folder, buyers })
   }
 
-  /** Starts an engine on these stores, the arena's own where none are given; it may not be ready yet. */
-  async engine(stores: Partial<StoreAddresses> = {}): Promise<EngineSlot> {
+  /** The market's configuration, as plain data. */
+  market(): Config {
+    return JSON.parse(readFileSync(join(this.#folder, 'market.json'), 'utf8'))
+  }
+
+  /** Publishes in the arena's ledger, as the admin plane does. Whoever opens it ends it. */
+  async publishing(): Promise<{ readonly publishing: Publishing; readonly end: () => Promise<void> }> {
+    const pool = openPool({ url: this.databaseUrl, connections: 3 })
+    await migrate(pool)
+    const vault = new Vault(createSealer(readMasterKeys(MASTER_KEY)))
+    const publishing = new Publishing({ db: queriesOver(pool), vault, governs: true, mayServeExample: false })
+    return { publishing, end: () => pool.end() }
+  }
+
+  /** Starts an engine on these stores, the arena's own where none are given; it may not be ready yet. `inLedger`: no file governs it. */
+  async engine(stores: Partial<StoreAddresses> = {}, inLedger = false): Promise<EngineSlot> {
     const [port, adminPort] = [await freePort(), await freePort()]
     const env = {
       DATABASE_URL: stores.databaseUrl ?? this.databaseUrl,
       REDIS_URL: stores.redisUrl ?? this.redis.url,
-      CONFIG: join(this.#folder, 'market.json'),
+      ...(inLedger ? {} : { CONFIG: join(this.#folder, 'market.json') }),
       DATA_DIR: join(this.#folder, 'data'),
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -218,7 +234,6 @@ export class Arena {
       })
   }
 
-  /** The verifier's word on the stores, the clients' and the buyers' records. */
   /** Reports give what a recount of the ledger gives. */
   async reportsAgree(withinMs: number): Promise<void> {
     const sealer = createSealer(readMasterKeys(MASTER_KEY))
@@ -230,6 +245,7 @@ export class Arena {
     }).finally(() => pool.end())
   }
 
+  /** The verifier's word on the stores, the clients' and the buyers' records. */
   async verify(): Promise<Verdict> {
     const [acks, posts] = [join(this.#folder, 'acks.jsonl'), join(this.#folder, 'posts.jsonl')]
     await this.#acks.close()
