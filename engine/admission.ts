@@ -12,6 +12,8 @@ export interface AdmissionPorts {
   readonly snapshot: () => Snapshot
   readonly limiter: Limiter
   readonly sourcePaused: (source: string) => boolean
+  /** A source's key was used: its SHA-256. */
+  readonly keyUsed: (sha256: string) => void
   readonly metrics: Pick<Metrics, 'rateLimited'>
 }
 
@@ -84,9 +86,9 @@ export const formOfQuery = (request: EdgeRequest): EdgeRequest => ({
   body: Buffer.from(request.query.toString()),
 })
 
-export function identify(ports: Pick<AdmissionPorts, 'snapshot'>, entry: Entry): Known | Refused {
+export function identify(ports: Pick<AdmissionPorts, 'snapshot' | 'keyUsed'>, entry: Entry): Known | Refused {
   const snapshot = ports.snapshot()
-  const key = keyNamed(snapshot, entry.key)
+  const key = keyNamed(snapshot, entry.key, ports.keyUsed)
   if ('refused' in key) return key
   return { ...entry, snapshot, source: snapshot.sources.get(key.source)!, test: entry.test || key.test }
 }
@@ -109,11 +111,14 @@ export function admitTo(ports: AdmissionPorts, known: Known, campaignId: string)
 export const keyOf = (snapshot: Snapshot, request: EdgeRequest): ApiKey | Refused =>
   keyNamed(snapshot, headerKey(request))
 
-function keyNamed(snapshot: Snapshot, given: string | null): ApiKey | Refused {
+function keyNamed(snapshot: Snapshot, given: string | null, used?: AdmissionPorts['keyUsed']): ApiKey | Refused {
   if (given === null) return { refused: problem.keyMissing() }
   // The whole key is hashed and looked up by its hash: no comparison's time depends on a stored secret.
-  const key = snapshot.keys.get(createHash('sha256').update(given).digest('hex'))
-  return key ?? { refused: problem.keyUnknown() }
+  const sha256 = createHash('sha256').update(given).digest('hex')
+  const key = snapshot.keys.get(sha256)
+  if (!key) return { refused: problem.keyUnknown() }
+  used?.(sha256)
+  return key
 }
 
 /** As a bearer, as the password of basic authentication, or in a header of its own. */

@@ -19,6 +19,7 @@ import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
 import { Inquiries } from './inquiries.ts'
 import { type IntakePorts, takeLead, takeLeadByGet } from './intake.ts'
+import { KeyUses } from './key-uses.ts'
 import { Later } from './later.ts'
 import { PostgresLedger } from './ledger.ts'
 import type { Following } from './ledger-configuration.ts'
@@ -90,6 +91,7 @@ interface Core extends EngineOptions {
   readonly ports: IntakePorts
   readonly switchboard: Switchboard
   readonly reporter: Reporter
+  readonly keyUses: KeyUses
   readonly lookout: Lookout
   readonly recovery: Recovery
   readonly inquiries: Inquiries
@@ -146,6 +148,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const hints = new Hints(clock, wire.refuses, () => switchboard.now, throttled)
   const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
+  const keyUses = new KeyUses(db, clock)
   const reporter = new Reporter({ db, sealer: foundation.sealer, clock, log: note })
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
   const recovery = new Recovery({
@@ -176,9 +179,8 @@ async function openCore(options: EngineOptions): Promise<Core> {
   await routePostbacks(db, snapshot)
   const lists = await openLists(options)
   const parts = {
-    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, testWire, live },
-    ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, warmth },
-    ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
+    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, testWire, live, keyUses },
+    ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -228,6 +230,7 @@ function intakePorts(core: Core): IntakePorts {
     givenUp: (lead) => recovery.givenUp(lead),
     metrics: core.metrics,
     denied: (lead, contract) => hints.denied(contract, lead.campaign.id, lead.source.id, lead.wire.lead),
+    keyUsed: (sha256) => core.keyUses.used(sha256),
     sourcePaused: (source) => core.switchboard.now.sourcePaused(source, clock.wall()),
     throttled: (contract) => core.throttles.take(contract),
     sawFull: (contract, window) => hints.sawFull(contract, window),
@@ -392,7 +395,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   await Promise.race([Promise.all([live.empty(), edge.drained()]), patience])
   lookout.stop()
   balances.stop()
-  await core.reporter.stop()
+  await Promise.all([core.reporter.stop(), core.keyUses.stop()])
   core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop(), core.inquiries.stop()])
   await core.courier.close()

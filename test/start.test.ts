@@ -205,6 +205,13 @@ test('a buyer that is paused buys nothing from then on', async () => {
   while ((await why()) === 'paused');
 })
 
+test("a source's key tells when it was used", async () => {
+  const keys = () => shell(`curl -s -f -H 'Authorization: Bearer demo-admin' ${admin}/admin/v1/sources/demo/keys`)
+  let [key] = JSON.parse(await keys())
+  for (; key.used_at === null; [key] = JSON.parse(await keys())) await shell('sleep 0.2')
+  expect(Date.parse(key.used_at)).toBeGreaterThan(Date.now() - 600_000)
+})
+
 test('a hang-up has the configuration read again, and ends nothing', async () => {
   const status = JSON.parse(await shell(`curl -s -H 'Authorization: Bearer demo-admin' ${admin}/admin/v1/status`))
   process.kill(status.engines[0].pid, 'SIGHUP')

@@ -308,6 +308,7 @@ export function peoplePorts(
     hotLater: () => {},
     mayAct: () => true,
     sourcePaused: () => false,
+    keyUsed: () => {},
     denied: () => null,
     lateReply: () => {},
     givenUp: () => {},
