@@ -199,17 +199,19 @@ describe('a quarter of many leads', () => {
   let kit: AdminKit
   beforeAll(async () => {
     kit = await AdminKit.open()
-    await kit.kit.ask(`
-      insert into report_leads
-      select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'solar',
-        (array['TX', 'AZ', 'CA', 'NV', 'FL', 'OH'])[1 + n % 6], 'sub-' || n / 8640, 'USD',
-        0, 1, 0, n % 2, 1 - n % 2, 0, 0, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
-      from generate_series(1, ${LEADS}) as n`)
-    await kit.kit.ask(`
-      insert into report_seats
-      select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'open', 'buyer-' || n / 8640 % 50,
-        'contract-' || n / 8640, 'USD', 4, 3, 45000000, 1, 1, 0, n % 2, 0, 0, (n % 2) * 20000000, (n % 2) * 14000000
-      from generate_series(1, ${LEADS}) as n`)
+    for (let from = 1; from <= LEADS; from += 50_000) {
+      await kit.kit.ask(`
+        insert into report_leads
+        select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'solar',
+          (array['TX', 'AZ', 'CA', 'NV', 'FL', 'OH'])[1 + n % 6], 'sub-' || n / 8640, 'USD',
+          0, 1, 0, n % 2, 1 - n % 2, 0, 0, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
+        from generate_series(${from}, ${from + 49_999}) as n`)
+      await kit.kit.ask(`
+        insert into report_seats
+        select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'open', 'buyer-' || n / 8640 % 50,
+          'contract-' || n / 8640, 'USD', 4, 3, 45000000, 1, 1, 0, n % 2, 0, 0, (n % 2) * 20000000, (n % 2) * 14000000
+        from generate_series(${from}, ${from + 49_999}) as n`)
+    }
     await kit.kit.ask('analyze report_leads, report_seats')
   })
   afterAll(() => kit.close())

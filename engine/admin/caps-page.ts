@@ -32,7 +32,9 @@ export function capOperations(capLines: (owner: Owner) => Promise<readonly CapLi
       ...{ method: 'GET', id: 'caps', path: '/admin/v1/caps', tag: 'engine', role: 'viewer' },
       summary: 'What is used and what remains of every cap, balance and throttle. With format=text it is a table.',
       query: Type.Object({ format: opt(words('json', 'text')), ...whose }),
-      answers: { 200: { description: 'At most 2,000 lines.', schema: object({ caps: Type.Array(Line) }) } },
+      answers: {
+        200: { description: 'At most 2,000 lines.', schema: object({ caps: Type.Array(Line) }), orText: 'text/plain' },
+      },
       run: async ({ query, asText }) => {
         const { source, campaign, buyer, contract } = query
         const lines = (await capLines({ source, campaign, buyer, contract } as Owner)).map(lineOf)
