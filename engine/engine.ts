@@ -148,8 +148,6 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const hints = new Hints(clock, wire.refuses, () => switchboard.now, throttled)
   const [later, releases] = [new Later(clock), new Releases(clock)]
   const lookout = new Lookout(db, clock, hints)
-  const keyUses = new KeyUses(db, clock)
-  const reporter = new Reporter({ db, sealer: foundation.sealer, clock, log: note })
   const hotLater = (act: () => Promise<unknown>) => later.add(act)
   const recovery = new Recovery({
     ...{ db, hot, clock, ownership, hotLater, pool: foundation.pool, log: note },
@@ -171,16 +169,10 @@ async function openCore(options: EngineOptions): Promise<Core> {
     warmed: () => releases.repeat((again) => later.add(again)),
     log: note,
   })
-  const courier = createCourier({ allowedCidrs: snapshot.allowedCidrs })
-  const postbacks = new Postbacks({
-    ...{ db, clock, courier, seal: foundation.sealer, log: note },
-    snapshot: () => core.snapshot,
-  })
-  await routePostbacks(db, snapshot)
-  const lists = await openLists(options)
+  const beside = await openBeside(options, () => core.snapshot)
   const parts = {
-    ...{ courier, postbacks, lists, switchboard, ownership, ledger, hot, wire, testWire, live, keyUses },
-    ...{ hints, reporter, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
+    ...{ ...beside, switchboard, ownership, ledger, hot, wire, testWire, live },
+    ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
   Object.assign(core.ports, intakePorts(core))
@@ -188,10 +180,22 @@ async function openCore(options: EngineOptions): Promise<Core> {
   warmth.turnedCold()
   await warmth.wait()
   await Promise.all([recovery.start(), lookout.start(), balances.start()])
-  reporter.start()
-  postbacks.start()
+  core.reporter.start()
+  core.postbacks.start()
   core.inquiries.start()
   return core
+}
+
+/** What works beside the hot path. */
+async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
+  const { foundation, clock, log } = options
+  const note = (text: string): void => log('note', { text })
+  const { db, sealer } = foundation
+  const courier = createCourier({ allowedCidrs: foundation.snapshot.allowedCidrs })
+  const postbacks = new Postbacks({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
+  await routePostbacks(db, foundation.snapshot)
+  const reporter = new Reporter({ db, sealer, clock, log: note })
+  return { courier, postbacks, reporter, keyUses: new KeyUses(db, clock), lists: await openLists(options) }
 }
 
 /** No lead is taken before every suppression list is read. */
