@@ -5,7 +5,9 @@ import type { AuctionCommand, AuctionEvent, Opening, Outcome } from '../rules/au
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
 import { sightingOf } from '../rules/duplicates.ts'
+import { type Wake, wakeFor } from '../rules/queue.ts'
 import { type Reason, reason, reasonName } from '../rules/reason.ts'
+import { excludedSeats } from '../rules/seats.ts'
 import type { Sighting } from '../rules/sightings.ts'
 import { awaitsPing, awaitsTurn, bidOf, pingCounts } from '../rules/step/pings.ts'
 import { newAuction } from '../rules/step/state.ts'
@@ -403,7 +405,7 @@ async function result(ports: ConductPorts, lead: LiveLead, command: Command<'res
     act().catch(() => ports.hotLater(act))
   }
   hear(ports, lead, { on: 'durable', at: now(ports, lead) })
-  if (final?.status === 'pending') abandon(ports, lead)
+  if (final?.status === 'pending' || final?.status === 'queued') abandon(ports, lead)
 }
 
 function finalStatus(
@@ -423,8 +425,20 @@ function finalStatus(
     trace: JSON.stringify(storedTrace(lead)),
     sighting: lead.test ? null : sightingAt(lead, ports.clock.wall()),
     outcomes: countOutcomes(ends),
-    awaited: lead.mode === 'async' || lead.answer?.status === 'pending',
+    awaited: lead.mode === 'async' || lead.answer?.status === 'pending' || lead.waited === true,
+    ...(status === 'queued' ? wakeOf(lead, ports.clock.wall()) : {}),
   }
+}
+
+/** When the contracts open that it waits for; where they are open by now, at once. */
+function wakeOf({ campaign, opening, receivedAt }: LiveLead, now: WallMs): Wake {
+  const queued = excludedSeats(opening, campaign.contracts.length).get('queued') ?? []
+  const wake = wakeFor(
+    queued.map((seat) => campaign.contracts[seat]!),
+    receivedAt,
+    now,
+  )
+  return wake ?? { wakeAt: now, queueUntil: now }
 }
 
 function sightingAt({ leadId, campaign, state }: LeadFacts & Pick<LiveLead, 'state'>, at: WallMs): Sighting | null {

@@ -4,6 +4,7 @@ import { type Barred, idempotencyText, judge, NOBODY, PRINT_CHARS, type Print, p
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { chosenBids, type Offer, type OfferUse, openingOfOffer } from '../rules/offer.ts'
+import { afterWaiting } from '../rules/queue.ts'
 import { micros, type WallMs } from '../rules/units.ts'
 import type { Campaign } from '../rules/version.ts'
 import { type AdmissionPorts, type Admitted, admit, formOfQuery } from './admission.ts'
@@ -201,13 +202,14 @@ const joined = (barred: Barred, suppressed: Barred): Barred =>
 /** Who may take part in a received lead's auction, and what they have bid for its offer already. */
 export function openingFor(
   ports: Pick<IntakePorts, 'clock' | 'hints' | 'suppressed'>,
-  { campaign, source, test, wire }: LeadFacts,
+  { campaign, source, test, wire, waited, receivedAt }: LeadFacts,
   use: OfferUse | null,
   barred: Barred,
 ): ReturnType<typeof openingOf> {
   const now = ports.clock.wall()
   const suppressed = ports.suppressed(campaign, wire.lead)
-  const opening = openingOf(campaign, wire.lead, source, now, ports.hints, test, joined(barred, suppressed))
+  const hints = waited ? afterWaiting(ports.hints, receivedAt, now) : ports.hints
+  const opening = openingOf(campaign, wire.lead, source, now, hints, test, joined(barred, suppressed))
   return use ? openingOfOffer(opening, campaign, use, now) : opening
 }
 

@@ -41,6 +41,8 @@ export interface LeadFacts {
   readonly receivedAt: WallMs
   readonly fingerprints: readonly string[]
   readonly wire: WireLead
+  /** It waited for a contract to open: its source was told that it is pending. */
+  readonly waited?: boolean
   /** Resolves true once the ledger has the lead, false where it did not take it; absent where it has it already. */
   readonly stored?: Promise<boolean>
 }

@@ -19,6 +19,8 @@ export interface Recovered {
   readonly fingerprints: readonly string[]
   /** Bound by a key: its source's own, or the offer's that it came for. */
   readonly keyed: boolean
+  /** It waited for a contract to open. */
+  readonly waited: boolean
   /** What its source earns although nobody buys it: as it was received, whatever the version in force says. */
   readonly owed: Micros
   readonly sealed: Sealed
@@ -59,7 +61,19 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
   }
   const offer = recovered.keyed ? await ports.offers.ofLead(leadId) : null
   const use = offer && useOf(ports, offer, lead)
-  const facts = { leadId, term, snapshot, campaign, source, test, mode, receivedAt, fingerprints, wire }
+  const facts = {
+    leadId,
+    term,
+    snapshot,
+    campaign,
+    source,
+    test,
+    mode,
+    receivedAt,
+    fingerprints,
+    wire,
+    waited: recovered.waited,
+  }
   const opening = openingFor(ports, facts, use && 'offer' in use ? use : null, claimed.barred)
   conduct(ports, facts, { ...opening, owed: recovered.owed }, true)
   return true

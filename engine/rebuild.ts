@@ -343,11 +343,11 @@ function scopesOf({ campaigns }: Snapshot): (readonly [string, number])[] {
   return Array.from(campaigns.values(), ({ duplicates }) => [duplicates.scope, duplicates.keepMs] as const)
 }
 
-/** An undecided lead is in flight, whatever became of its engine: of two of one person the other one waits. */
+/** An undecided lead is in flight, unless it sleeps, whatever became of its engine: of two of one person the other one waits. */
 async function undecidedLocks(client: pg.PoolClient, now: WallMs): Promise<Restoration['locks']> {
   const { rows } = await client.query<{ id: string; fingerprints: string[] }>({
     text: `select id, fingerprints from leads
-      where status is null and not test and cardinality(fingerprints) > 0`,
+      where status is null and wake_at is null and not test and cardinality(fingerprints) > 0`,
     ...PATIENT,
   })
   return rows.map(({ id, fingerprints }) => ({ leadId: id, fingerprints, since: now }))

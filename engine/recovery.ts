@@ -80,6 +80,8 @@ interface AdoptedRow extends AdoptedLead {
   readonly owed: number
   readonly received_at: Date
   readonly fresh: boolean
+  /** It waited for a contract to open, and may be sold until then. */
+  readonly queue_until: Date | null
   readonly fingerprints: readonly string[]
   readonly sealed: Buffer
   readonly wrapped: Buffer | null
@@ -177,6 +179,7 @@ export class Recovery {
     const taken = await this.#takeOver()
     if (taken > 0) log(`took over ${taken} undecided leads`)
     await this.#takeBack()
+    await this.#wake()
     await this.#settleAdopted()
     await this.#late.tryAll()
     await this.#sweepDoubts()
@@ -270,6 +273,12 @@ export class Recovery {
     }
   }
 
+  /** Leads that waited for a contract to open: from now on they are like those of an engine that died. */
+  async #wake(): Promise<void> {
+    const { db, ownership } = this.#settings
+    await sql`select wake_leads(${ownership.engine}, ${SETTLED_AT_ONCE})`.execute(db)
+  }
+
   async #settleAdopted(): Promise<void> {
     const { db, ownership, isLive } = this.#settings
     const adopted = await db
@@ -299,7 +308,8 @@ export class Recovery {
     for (const intent of intents) {
       if (intent.state === 'open' && !(await this.#endOpen(lead.id, intent))) return
     }
-    if (intents.length === 0 && (await this.#auctionedAgain(lead))) return
+    const isFree = intents.every(({ state }) => state === 'rejected' || state === 'not_sent')
+    if (isFree && (await this.#auctionedAgain(lead, intents.length > 0))) return
     await this.#conclude(lead)
   }
 
@@ -348,10 +358,12 @@ export class Recovery {
   }
 
   /** Nobody was offered it: asynchronous leads, and those whose source can ask again by its key, are worth a second try. */
-  async #auctionedAgain(lead: AdoptedLead): Promise<boolean> {
+  async #auctionedAgain(lead: AdoptedLead, wasOffered: boolean): Promise<boolean> {
     const { auctionAgain, log } = this.#settings
     const row = await this.#readAdopted(lead)
-    if (!row || row.wrapped === null || !row.fresh || (row.mode === 'sync' && !row.keyed)) return false
+    if (!row || row.wrapped === null || !row.fresh) return false
+    const isWorthIt = row.queue_until !== null || (!wasOffered && (row.mode === 'async' || row.keyed))
+    if (!isWorthIt) return false
     try {
       if (!(await auctionAgain(recoveredOf(row, row.wrapped, row.key_version!)))) return false
     } catch (error) {
@@ -369,7 +381,10 @@ export class Recovery {
       .leftJoin('lead_keys as k', 'k.lead_id', 'l.id')
       .select(['l.id', 'l.term', 'l.campaign', 'l.source', 'l.mode', 'l.test', 'l.keyed', 'l.owed', 'l.received_at'])
       .select(['l.fingerprints', 'l.sealed', 'k.wrapped', 'k.key_version'])
-      .select(sql<boolean>`l.received_at > now() - ${freshMs} * interval '1 ms'`.as('fresh'))
+      .select('l.queue_until')
+      .select(
+        sql<boolean>`coalesce(l.queue_until > now(), l.received_at > now() - ${freshMs} * interval '1 ms')`.as('fresh'),
+      )
       .where('l.id', '=', id)
       .executeTakeFirst()
   }
@@ -417,6 +432,7 @@ function recoveredOf(row: AdoptedRow, wrapped: Buffer, keyVersion: number): Reco
     receivedAt: wallMs(row.received_at.getTime()),
     fingerprints: row.fingerprints,
     keyed: row.keyed,
+    waited: row.queue_until !== null,
     owed: micros(row.owed),
     sealed: { sealed: row.sealed.toString('base64'), wrappedKey: wrapped.toString('base64'), keyVersion },
   }

@@ -134,7 +134,8 @@ export type AuctionEvent =
   | { readonly on: 'unknown'; readonly at: number; readonly seat: number; readonly reason: Reason }
   | { readonly on: 'durable'; readonly at: number }
 
-export type LeadStatus = 'sold' | 'unsold' | 'pending'
+/** `queued`: nobody bought it, and it waits for a contract to open. */
+export type LeadStatus = 'sold' | 'unsold' | 'pending' | 'queued'
 
 /** How one post ended: what RESULT writes. */
 export interface PostResult {
@@ -190,7 +191,7 @@ export type AuctionCommand =
   | { readonly do: 'result'; readonly results: readonly PostResult[]; readonly status: LeadStatus | null }
   | {
       readonly do: 'answer'
-      readonly status: LeadStatus
+      readonly status: Exclude<LeadStatus, 'queued'>
       readonly payout: Micros
       readonly copies: number
       readonly reasons: readonly string[]

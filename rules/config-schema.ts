@@ -16,6 +16,7 @@ export const DEFAULTS = {
   total_ms: 75_000,
   answer_within_ms: 60_000,
   rate_per_second: 100,
+  queue_for_ms: 86_400_000,
   duplicate_fields: ['phone', 'email'],
   duplicate_days: 30,
   health: { failures: 8, retry_ms: 5_000, retry_max_ms: 60_000, pings: 512, posts: 128 },
@@ -28,6 +29,8 @@ export const DEFAULTS = {
 /** No ping tier may take longer: beyond it a source's own client gives up. */
 export const TIER_MAX_MS = 25_000
 export const TOTAL_MAX_MS = 180_000
+/** A week: what waits for longer is nobody's lead any more. */
+export const QUEUE_MAX_MS = 604_800_000
 /** A later answer would find the connection of most sources closed. */
 export const ANSWER_MAX_MS = 90_000
 /** So small that ten thousand weights add up to a number that a draw multiplies exactly. */
@@ -281,6 +284,8 @@ const ContractShape = object({
   pause: opt(Pause),
   throttle: opt(Throttle),
   caps: opt(Caps),
+  when_closed: opt(word('skip', 'queue')),
+  queue_for_ms: opt(whole(60_000, QUEUE_MAX_MS, 'milliseconds')),
   source_caps: opt(byId(Caps)),
   post_ms: opt(whole(50, TOTAL_MAX_MS, 'milliseconds')),
   server_error: opt(word('in_doubt', 'rejected')),

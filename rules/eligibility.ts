@@ -8,6 +8,7 @@ import { listItems } from './fields/text.ts'
 import type { FieldValue } from './fields.ts'
 import type { Lead } from './lead.ts'
 import { owedOf, pricesOf } from './prices.ts'
+import { opensFor } from './queue.ts'
 import { fullReason, type Reason, reason, reasonName } from './reason.ts'
 import { scheduleAt } from './schedule.ts'
 import { sortOut } from './seats.ts'
@@ -33,7 +34,8 @@ export interface EligibilityHints {
  * Sorts the campaign's seats for one lead, in seat order. Where the campaign's or the source's own filter turns the lead
  * away, every seat has that reason (`campaign_filter_<field>`, `source_filter_<field>`). Otherwise the first reason that
  * holds is the seat's: `inactive`, `source_not_allowed`, `filter_<field>` (the first condition that fails, the buyer's
- * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed`, the reason that
+ * before the contract's), `no_consent` (the consumer named sellers and not this one), `paused`, `closed` (or
+ * `queued`, where the lead can wait for its opening), the reason that
  * its buyer is barred for, `blocked_<what>`, `breaker`, `doubts`, `cap_<window>`, `throttle_<window>`. Hours and pauses are those of `at`. A
  * test lead meets contracts that have a test delivery, live or not; what is full, unwell or switched off is not asked of
  * it, and all others are `inactive`.
@@ -163,8 +165,20 @@ class CampaignIndex {
     if (named !== undefined) excluded.set('no_consent', this.#dropUnnamed(alive, named))
     this.#hours.look(at)
     excluded.set('paused', dropAll(alive, this.#hours.paused))
-    excluded.set('closed', dropAll(alive, this.#hours.closed))
+    const closed = dropAll(alive, this.#hours.closed)
+    excluded.set('closed', closed)
+    excluded.set('queued', this.#takeQueued(closed, lead, at))
     return { alive, excluded }
+  }
+
+  /** Of the closed seats those for which the lead can wait; `closed` loses them. */
+  #takeQueued(closed: Bits, lead: Lead, at: WallMs): Bits {
+    const queued = new Int32Array(closed.length)
+    const { queueing } = this.#hours
+    for (const seat of rowsOf(closed.map((word, place) => word & queueing[place]!))) {
+      if (opensFor(this.#contracts[seat]!, lead.receivedAt, at) !== null) dropRow(closed, seat, queued)
+    }
+    return queued
   }
 
   /** Moves the seats of barred buyers to `excluded`. */
@@ -291,7 +305,7 @@ export function openingByLoop(
 }
 
 function exclusionOf(
-  { active, sources, filter, buyer, schedules, pausedUntil }: Contract,
+  { active, sources, filter, buyer, schedules, pausedUntil, queueForMs }: Contract,
   lead: Lead,
   source: string,
   sellers: ReadonlySet<string> | null,
@@ -303,5 +317,6 @@ function exclusionOf(
   if (fell !== null) return reasonOf('filter', fell)
   if (sellers !== null && !sellers.has(sellerNameOf(buyer))) return 'no_consent'
   if (at < pausedUntil) return 'paused'
-  return schedules.every((schedule) => scheduleAt(schedule, at).open) ? null : 'closed'
+  if (schedules.every((schedule) => scheduleAt(schedule, at).open)) return null
+  return opensFor({ schedules, queueForMs }, lead.receivedAt, at) === null ? 'closed' : 'queued'
 }

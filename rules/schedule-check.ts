@@ -2,7 +2,7 @@
 import { firstInstant } from './calendar.ts'
 import { canonicalJson } from './canonical.ts'
 import { type Check, idsOf } from './config-check.ts'
-import type { BuyerFile, Draft, PauseFile, ScheduleFile } from './config-schema.ts'
+import type { BuyerFile, ContractFile, Draft, PauseFile, ScheduleFile } from './config-schema.ts'
 import { DAY_MS, zoneOf } from './offsets.ts'
 import { dayNumber, type OpenSpan, type Schedule } from './schedule.ts'
 import { type WallMs, wallMs } from './units.ts'
@@ -21,7 +21,25 @@ export function checkSchedules(check: Check): void {
   for (const id of idsOf(buyers)) checkOne(check, `buyers.${id}`, buyers![id] ?? {}, buyers![id]?.zone, known)
   for (const id of idsOf(contracts)) {
     const contract = contracts![id] ?? {}
-    checkOne(check, `contracts.${id}`, contract, buyers?.[contract.buyer ?? '']?.zone, known)
+    const buyer = buyers?.[contract.buyer ?? '']
+    checkOne(check, `contracts.${id}`, contract, buyer?.zone, known)
+    checkQueue(check, `contracts.${id}`, contract, buyer)
+  }
+}
+
+function checkQueue(
+  check: Check,
+  path: string,
+  contract: Draft<ContractFile>,
+  buyer: Draft<BuyerFile> | undefined,
+): void {
+  const queues = contract.when_closed === 'queue'
+  const isOpenAlways = contract.schedule === undefined && buyer?.schedule === undefined
+  if (queues && isOpenAlways && buyer && !check.broken(`${path}.schedule`)) {
+    check.fault(`${path}.when_closed`, 'is queue, and the contract is never closed: give it or its buyer a schedule.')
+  }
+  if (!queues && contract.queue_for_ms !== undefined && !check.broken(`${path}.when_closed`)) {
+    check.fault(`${path}.queue_for_ms`, 'says how long leads may wait, and none waits: say "when_closed: queue" too.')
   }
 }
 

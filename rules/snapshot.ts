@@ -257,6 +257,7 @@ function buildContract(
     filter: made.filters.get(id) ?? null,
     sources: contract.sources ? new Set(contract.sources) : null,
     schedules,
+    queueForMs: contract.when_closed === 'queue' ? (contract.queue_for_ms ?? DEFAULTS.queue_for_ms) : 0,
     pausedUntil: wallMs(Math.max(...paths.map((path) => made.pausedUntil.get(path) ?? 0))),
     throttles: throttlesOf(`contract:${id}`, buyer.zone, contract.throttle),
     caps: capRules('contract', id, buyer.zone, contract.caps, schedules),

@@ -214,6 +214,8 @@ export interface Contract {
   readonly schedules: readonly Schedule[]
   /** It or its buyer is paused until then; 0: neither is. */
   readonly pausedUntil: WallMs
+  /** So long after it came a lead may wait for it to open; 0: it does not wait. */
+  readonly queueForMs: number
   readonly caps: readonly CapRule[]
   /** By source: caps of what that source sells to it. */
   readonly sourceCaps: ReadonlyMap<string, readonly CapRule[]>

@@ -88,6 +88,7 @@ export function contractAt(
     sources: null,
     schedules: [],
     pausedUntil: wallMs(0),
+    queueForMs: 0,
     caps: [],
     sourceCaps: new Map(),
     throttles: [],

@@ -45,6 +45,7 @@ function contractOf(terms: Terms, seat: number): Contract {
     filter: terms.filter ? compiled.condition : null,
     schedules: terms.schedules ?? [],
     pausedUntil: wallMs(terms.pausedUntil ?? 0),
+    queueForMs: 0,
     buyer: { id: `b${seat}`, legalEntity },
     delivery: { testUrl: null, testPingUrl: null },
   } as Contract
@@ -258,6 +259,7 @@ test('the index says of every seat what asking contract by contract says', { tim
       filter: random() < 0.95 ? condition() : null,
       buyer: { id: `b${seat}`, legalEntity: pick(random, ['Acme LLC', 'Bolt', 'Zeta']) },
       schedules: random() < 0.5 ? [pick(random, schedules), pick(random, schedules)].slice(whole(random, 0, 1)) : [],
+      queueForMs: random() < 0.3 ? whole(random, 1, 200) * HOUR_MS : 0,
       pausedUntil: random() < 0.1 ? wallMs(NOW + whole(random, 0, 20 * HOUR_MS)) : wallMs(0),
     }))
     const campaign = {

@@ -18,6 +18,8 @@ export interface LeadRow {
   /** What its source earns although nobody buys it. */
   readonly owed: number
   readonly trace: string | null
+  /** It waits for a contract to open, or was woken for one. */
+  readonly asleep: boolean
 }
 
 export interface Intent {
@@ -94,7 +96,7 @@ const moment = (column: string, name: string): string => `(extract(epoch from ${
 
 const LEADS = `
   select id::text, campaign, source, version, test, ${moment('received_at', 'receivedAt')}, currency, status, payout,
-    copies, owed, trace
+    copies, owed, trace, status is null and queue_until is not null as asleep
   from leads order by leads.id`
 
 const INTENT_COLUMNS = `

@@ -33,7 +33,8 @@ export class LeadsCheck {
     const { finding } = this
     finding.count('leads')
     const { status } = lead
-    if (status === null) this.#undecided(lead)
+    if (lead.asleep) finding.count('asleep')
+    else if (status === null) this.#undecided(lead)
     else finding.count(status === 'pending' || status === 'review' ? 'in doubt' : 'terminal')
     const why = status === null ? null : contradiction(status, intents)
     if (why) finding.violated(`lead ${lead.id} is ${status}, but ${why}`)

@@ -170,7 +170,8 @@ export interface FinalRow {
 }
 
 export interface FinalStatus {
-  readonly status: 'sold' | 'unsold' | 'pending' | 'duplicate' | 'expired'
+  /** `queued`: it stays undecided, and sleeps until `wakeAt`. */
+  readonly status: 'sold' | 'unsold' | 'pending' | 'queued' | 'duplicate' | 'expired'
   readonly payout: Micros
   readonly copies: number
   readonly reasons: readonly string[]
@@ -183,6 +184,9 @@ export interface FinalStatus {
   readonly outcomes: Readonly<Record<string, number>>
   /** The source was told that the lead is pending, and waits to hear of it. */
   readonly awaited: boolean
+  readonly wakeAt?: WallMs
+  /** Nobody may buy it after that. */
+  readonly queueUntil?: WallMs
 }
 
 /** A lead as its own source, the waiters and recovery see it. */

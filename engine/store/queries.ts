@@ -34,7 +34,18 @@ export async function leadRecord(db: Db, leadId: string): Promise<LeadRecord | n
   if (!UUID.test(leadId)) return null
   const row = await db
     .selectFrom('leads')
-    .select(['campaign', 'source', 'status', 'payout', 'copies', 'reasons', 'redirect_url', 'lead_ref', 'currency'])
+    .select([
+      'campaign',
+      'source',
+      'status',
+      'payout',
+      'copies',
+      'reasons',
+      'redirect_url',
+      'lead_ref',
+      'currency',
+      'wake_at',
+    ])
     .select('test')
     .where('id', '=', leadId)
     .executeTakeFirst()
@@ -50,7 +61,8 @@ export async function leadRecord(db: Db, leadId: string): Promise<LeadRecord | n
     redirectUrl: row.redirect_url,
     leadRef: row.lead_ref,
     currency: row.currency,
-    decided: row.status !== null,
+    // A lead that sleeps until somebody opens is answered as pending.
+    decided: row.status !== null || row.wake_at !== null,
     test: row.test,
   }
 }

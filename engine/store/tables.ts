@@ -164,6 +164,10 @@ export interface LeadsTable {
   redirect_url: ReadOnly<string | null>
   trace: ReadOnly<string | null>
   decided_at: ReadOnly<Date | null>
+  /** It sleeps until then; null: it does not. */
+  wake_at: ReadOnly<Date | null>
+  /** It waited for a contract to open, and may be sold until then. */
+  queue_until: ReadOnly<Date | null>
   remembers: ReadOnly<Level>
   redirects: ReadOnly<number>
   redirected_at: ReadOnly<Date | null>

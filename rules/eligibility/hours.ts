@@ -22,6 +22,8 @@ export class HoursIndex {
   /** Rows that are closed, and rows that are paused, as of the last `look`. */
   readonly closed: Bits
   readonly paused: Bits
+  /** Rows that let leads wait for their opening. */
+  readonly queueing: Bits
   readonly #kept: readonly Kept[]
   readonly #pauses: readonly Paused[]
   #from = Number.POSITIVE_INFINITY
@@ -30,6 +32,10 @@ export class HoursIndex {
   constructor(contracts: readonly Contract[]) {
     this.closed = new Int32Array(wordsFor(contracts.length))
     this.paused = new Int32Array(wordsFor(contracts.length))
+    this.queueing = new Int32Array(wordsFor(contracts.length))
+    contracts.forEach(({ queueForMs }, row) => {
+      if (queueForMs > 0) add(this.queueing, row)
+    })
     const kept = new Map<Schedule, Kept>()
     contracts.forEach(({ schedules }, row) => {
       for (const schedule of schedules) {

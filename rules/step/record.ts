@@ -16,10 +16,16 @@ export function writeDown(state: AuctionState, out: AuctionCommand[]): void {
 export function decide(state: AuctionState, out: AuctionCommand[]): void {
   if (state.asks) return offer(state, out)
   if (state.accepted.length + state.doubted.length > 0) endUnsold(state)
-  state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : 'unsold'
+  state.decided = state.accepted.length > 0 ? 'sold' : state.doubted.length > 0 ? 'pending' : unsoldStatus(state)
   if (state.decided === 'unsold') state.payout = state.owed
   writeDoubts(state)
   record(state, state.decided, out)
+}
+
+/** Nobody bought it; somebody who is closed may yet. */
+function unsoldStatus({ excluded }: AuctionState): 'unsold' | 'queued' {
+  const waits = Object.hasOwn(excluded.excluded, 'queued') || excluded.crowd?.reasons.includes('queued')
+  return waits ? 'queued' : 'unsold'
 }
 
 /** Seats whose turn never came: what stands behind the last winner lost to it, whatever its group. */
@@ -75,7 +81,7 @@ function record(state: AuctionState, status: LeadStatus | null, out: AuctionComm
 export function durable(state: AuctionState, out: AuctionCommand[]): void {
   const recorded = state.recording.shift()
   if (!recorded) return
-  if (recorded.status === 'pending') return answerPending(state, out)
+  if (recorded.status === 'pending' || recorded.status === 'queued') return answerPending(state, out)
   if (recorded.status && !state.answered) {
     state.answered = true
     const { payout, redirectUrl } = state

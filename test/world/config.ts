@@ -96,6 +96,8 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     filter: contract.filter,
     schedule: contract.schedule,
     pause: contract.pause,
+    when_closed: contract.whenClosed,
+    queue_for_ms: contract.queueForMs,
     caps: capsFile(contract.caps, contract.capTerms),
     source_caps: contract.sourceCaps && { [SOURCE]: capsFile(contract.sourceCaps) },
     post_ms: contract.postMs ?? story.terms.postMs,

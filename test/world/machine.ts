@@ -350,7 +350,7 @@ class MachinePlay {
     })
     this.#reply(this.#cast.story.store?.slowResult, () => {
       this.#hear({ on: 'durable', at: this.#now })
-      if (status === 'pending') this.#over = true
+      if (status === 'pending' || status === 'queued') this.#over = true
     })
   }
 

@@ -68,6 +68,8 @@ export interface StoryContract {
   /** As in the configuration file. */
   readonly schedule?: object
   readonly pause?: object
+  readonly whenClosed?: 'skip' | 'queue'
+  readonly queueForMs?: number
   readonly caps?: StoryCaps
   /** Caps of what the story's source sells to it. */
   readonly sourceCaps?: StoryCaps

@@ -64,6 +64,23 @@ const FENCING = `
  * its source is owed in any case, and its sales do not earn, is entered once nothing is in doubt any more.
  */
 const CONCLUDE = `
+  -- Sleeping leads whose time has come become the caller's under a new term. A fenced caller gets none.
+  create function wake_leads(p_engine integer, p_most integer) returns integer language plpgsql
+  set enable_seqscan = off as $$
+  declare
+    v_woken integer;
+  begin
+    perform pg_advisory_xact_lock_shared(72, p_engine);
+    update leads l set owner = p_engine, term = l.term + 1, wake_at = null
+    from (
+      select id from leads where wake_at <= now() and status is null
+      order by wake_at limit p_most for update skip locked
+    ) as due
+    where l.id = due.id and exists (select 1 from engines where id = p_engine and fenced_at is null);
+    get diagnostics v_woken = row_count;
+    return v_woken;
+  end $$;
+
   create function conclude_lead(p_engine integer, p_lead uuid, p_term integer) returns text language plpgsql
   set enable_seqscan = off as $$
   declare
@@ -89,7 +106,7 @@ const CONCLUDE = `
       return l.status;
     end if;
     v_status := case when c.copies > 0 then 'sold' when c.in_doubt > 0 then 'pending'
-      when c.intents > 0 then 'unsold' else 'expired' end;
+      when c.intents > 0 or l.queue_until is not null then 'unsold' else 'expired' end;
     v_payout := case when c.in_doubt > 0 then c.payout else greatest(c.payout, l.owed) end;
     if l.status = v_status and l.copies = c.copies and l.payout = v_payout then
       return v_status;

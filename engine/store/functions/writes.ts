@@ -254,14 +254,21 @@ const WRITE_FINALS = `
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, term integer, status text, payout bigint, copies integer, reasons text[], "redirectUrl" text,
-        trace json, sighting json, outcomes json, awaited boolean)
+        trace json, sighting json, outcomes json, awaited boolean, "wakeAt" bigint, "queueUntil" bigint)
+    ), asleep as (
+      -- Without an owner nobody takes it over before it is woken.
+      update leads l set owner = 0, trace = g.trace::text, wake_at = to_timestamp(g."wakeAt" / 1000.0),
+        queue_until = to_timestamp(g."queueUntil" / 1000.0)
+      from given g
+      where g.status = 'queued' and l.id = g."leadId" and l.id between p_low and p_high
+        and l.id = any(array(select "leadId" from given)) and l.owner = p_engine and l.term = g.term and l.status is null
     ), ended as (
       update leads l set
         status = g.status, payout = g.payout, copies = g.copies, reasons = g.reasons, redirect_url = g."redirectUrl",
         trace = g.trace::text, decided_at = now()
       from given g
       where l.id = g."leadId" and l.id between p_low and p_high and l.id = any(array(select "leadId" from given))
-        and l.owner = p_engine and l.term = g.term and l.status is null
+        and l.owner = p_engine and l.term = g.term and l.status is null and g.status <> 'queued'
       returning l.id, l.campaign, l.source, l.test, l.fingerprints, l.payout, l.currency, g.status, g.outcomes, g.sighting,
         g.awaited
     ), seen as (

@@ -3,6 +3,7 @@ import type { Migration } from 'kysely/migration'
 import * as tables from './0001_tables.ts'
 import * as rolling from './0004_rolling.ts'
 import * as balances from './0005_balances.ts'
+import * as queue from './0005_queue.ts'
 import * as sightings from './0006_sightings.ts'
 import * as lists from './0007_lists.ts'
 import * as offers from './0008_offers.ts'
@@ -20,6 +21,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
   '0004_rolling': rolling,
   '0005_balances': balances,
+  '0005_queue': queue,
   '0006_sightings': sightings,
   '0007_lists': lists,
   '0008_offers': offers,
