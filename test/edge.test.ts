@@ -96,6 +96,23 @@ describe('the library', () => {
 })
 
 describe('requests', () => {
+  it('hands over what a callback is signed with, and of nothing else', async () => {
+    const got: unknown[] = []
+    const { url } = await start(({ route, params, headers }) => {
+      got.push([route, params, headers.webhook])
+      return { status: 200, body: '{}' }
+    })
+    const headers = { 'webhook-id': 'a:b', 'webhook-timestamp': '7', 'webhook-signature': 'v1,x' }
+    for (const path of ['/v1/callbacks/a:b', '/v1/campaigns/solar/leads'])
+      await (await fetch(url + path, { method: 'POST', headers, body: '{}' })).text()
+    await (await fetch(`${url}/v1/callbacks/a:b`, { method: 'POST', body: '{}' })).text()
+    expect(got).toEqual([
+      ['callback', ['a:b'], ['a:b', '7', 'v1,x']],
+      ['postLead', ['solar'], null],
+      ['callback', ['a:b'], ['', '', '']],
+    ])
+  })
+
   it('hands over what came, decoded and owned', async () => {
     let got: EdgeRequest | null = null
     const { url } = await start((request) => {
