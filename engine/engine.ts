@@ -156,13 +156,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
     auctionAgain: (lead) => auctionAgain(core.ports, lead),
     conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
   })
-  const inquiries = new Inquiries({
-    ...{ db, clock, wire, seal: foundation.sealer, log: note },
-    snapshot: () => core.snapshot,
-    resolve: (...verdict) => recovery.resolve(...verdict),
-    conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
-    mayAct: () => ownership.mayAct(),
-  })
+  const inquiries = inquiriesOf(options, { wire, ownership, recovery, snapshot: () => core.snapshot })
   const warmth = new Warmth({
     clock,
     rebuild: () => recovery.rebuild(),
@@ -242,6 +236,21 @@ function intakePorts(core: Core): IntakePorts {
     reveal: (leadId, text) => reveal(sealer, leadId, text),
     dice: die,
   }
+}
+
+function inquiriesOf(
+  { foundation, clock, log }: EngineOptions,
+  parts: Pick<Core, 'wire' | 'ownership' | 'recovery'> & { readonly snapshot: () => Snapshot },
+): Inquiries {
+  const { wire, ownership, recovery, snapshot } = parts
+  const { db, sealer: seal } = foundation
+  return new Inquiries({
+    ...{ db, clock, wire, seal, snapshot },
+    resolve: (...verdict) => recovery.resolve(...verdict),
+    conceal: (leadId, text) => conceal(seal, leadId, text),
+    mayAct: () => ownership.mayAct(),
+    log: (text) => log('note', { text }),
+  })
 }
 
 function callbackPorts({ clock, foundation, recovery, snapshot }: Core): CallbackPorts {

@@ -213,6 +213,34 @@ describe('a day of an operator', () => {
 })
 
 describe('a doubt', () => {
+  it('is settled by the list of its buyer', async () => {
+    const { ledger } = await kit.kit.engine()
+    const row = received()
+    const { leadId } = row
+    await ledger.received(row)
+    await ledger.intent(intent(leadId), [])
+    await kit.kit.ask(
+      `update intents set state = 'in_doubt', doubt = 'timeout', doubted_at = now() where lead_id = $1`,
+      [leadId],
+    )
+    await kit.kit.ask(`update leads set status = 'pending' where id = $1`, [leadId])
+    const around = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString()
+    const body = {
+      from: around(-1),
+      to: around(1),
+      rows: [{ lead_id: leadId, price: '20.00' }, { buyer_reference: 'X' }],
+    }
+    const path = '/admin/v1/buyers/acme:reconcile'
+    const reply = await kit.ask({ method: 'POST', path, key: 'operator', body })
+    expect(reply.status).toBe(200)
+    expect(await bodyOf(reply)).toMatchObject({
+      settled: [{ lead_id: leadId, contract: 'acme', state: 'in_doubt', price: '20.00' }],
+      theirs_only: [{ lead_id: null, buyer_reference: 'X', price: null }],
+      resolved: 1,
+    })
+    expect((await kit.ask({ method: 'POST', path, key: 'viewer', body })).status).toBe(403)
+  })
+
   it('is resolved by hand, once, and the audit says by whom', async () => {
     const { ledger } = await kit.kit.engine()
     const row = received()

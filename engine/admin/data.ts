@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely'
 import { formatMoney, micros, wallMs } from '../../rules/units.ts'
 import type { Snapshot } from '../../rules/version.ts'
+import { takeBuyerFile } from '../buyer-file.ts'
 import { capLines } from '../cap-lines.ts'
 import type { Sealer } from '../seal.ts'
 import { searchLeads } from '../search.ts'
@@ -46,6 +47,7 @@ export function adminData(sources: AdminSources): AdminPort {
       return newest ? capLines(newest, hot, wallMs(Date.now()), owner, SHOWN_CAPS) : []
     },
     resolve: sources.resolve,
+    reconcileBuyer: (file, by) => takeBuyerFile({ db, resolve: sources.resolve }, file, by),
     async search(query) {
       const newest = await versions.get((await newestVersion(db)).number)
       const found = newest ? await searchLeads(db, sealer, newest, query) : []

@@ -10,6 +10,7 @@ import { withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
+import { reconciliationOperations } from './reconciliation.ts'
 import { reportOperations } from './reports.ts'
 import { resourceOperations } from './resources.ts'
 import { switchOperations } from './switches.ts'
@@ -29,6 +30,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...pageOperations(data),
     ...capOperations((owner) => data.capLines(owner)),
     ...leadOperations(data),
+    ...reconciliationOperations(data),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
     ...reportOperations(db),

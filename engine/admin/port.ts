@@ -1,4 +1,6 @@
 /** What the admin plane shows, as its readers get it: the assembled engine fills it from the ledger and its own parts. */
+
+import type { BuyerFile, FileReport } from '../buyer-file.ts'
 import type { CapLine, Owner } from '../cap-lines.ts'
 import type { ResolveAnswer, Verdict, Which } from '../resolve.ts'
 import type { LeadQuery } from '../search.ts'
@@ -13,6 +15,8 @@ export interface AdminPort {
   explain(leadId: string): Promise<{ readonly seats: readonly object[] } | null>
   replay(leadId: string): Promise<ReplayPage | null>
   /** Gives a verdict on a post in doubt. */
+  /** Null: that time has more posts than one call compares. */
+  reconcileBuyer(file: BuyerFile, by: string): Promise<FileReport | null>
   resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
   hotDump(): Promise<HotDump>
   /** What is used of the caps, balances and throttles in force. */
