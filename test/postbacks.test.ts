@@ -3,13 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Kysely } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createCourier } from '../buyers/courier.ts'
+import type { LookupAll } from '../buyers/guard.ts'
 import { readSecret, signature } from '../buyers/sign.ts'
+import { systemClock } from '../engine/clock.ts'
 import { exampleLead } from '../engine/example.ts'
-import { listPostbacks, replayPostbacks } from '../engine/postbacks.ts'
+import { listPostbacks, Postbacks, replayPostbacks } from '../engine/postbacks.ts'
+import { createSealer } from '../engine/seal.ts'
 import { openPool, queriesOver } from '../engine/store/postgres.ts'
 import type { LedgerTables } from '../engine/store/tables.ts'
 import { filledIn, MACROS, macrosIn, type PostbackFacts, postbackPauseMs } from '../rules/postback.ts'
 import { micros } from '../rules/units.ts'
+import { compileVersion } from '../rules/version.ts'
 import { type Door, House, houseConfig, send } from './inbound-kit.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 'mill').toString('base64')}`
@@ -22,6 +27,7 @@ interface Told {
 }
 
 let house: House
+let config: object
 let one: Door
 let db: Kysely<LedgerTables>
 let source: Server
@@ -69,8 +75,8 @@ beforeAll(async () => {
   const origin = `http://127.0.0.1:${(source.address() as AddressInfo).port}`
   const url = `${origin}/pb?lead={lead_id}&ref={lead_ref}&click={click_id}&p={payout}&s={status}&x={sub1}&y={sub2}&e={event}`
   house = await House.open(
-    (buyers) =>
-      houseConfig(buyers, (config) => {
+    (buyers) => {
+      config = houseConfig(buyers, (config) => {
         const { solar } = config.campaigns
         config.campaigns.doubt = solar
         config.campaigns.nobody = { ...solar, floor: '500.00' }
@@ -87,13 +93,9 @@ beforeAll(async () => {
           postbacks: Object.fromEntries(campaigns.map((id) => [id, { url }])),
         }
         config.sources.other.postbacks = { solar: { url: `${origin}/hook`, method: 'POST', secrets: [SECRET] } }
-        config.sources.inside = {
-          ...config.sources.other,
-          pseudonym: 'S-3',
-          keys: [{ sha256: '0'.repeat(64) }],
-          postbacks: { solar: { url: 'http://10.0.0.1/pb' } },
-        }
-      }),
+      })
+      return config
+    },
     { buyers: { unsure: { post: { faults: { '503': 1 } } }, '*': { ping: { bid: { fixed: '20.00' } } } } },
   )
   const pool = openPool({ url: house.databaseUrl })
@@ -167,18 +169,6 @@ describe('what is not heard', () => {
     expect([1, 2, 3, 10, 11, 500].map(postbackPauseMs)).toEqual([5e3, 10e3, 20e3, 1800e3, 1800e3, 1800e3])
   })
 
-  it('survives the process that was about to say it', async () => {
-    const two = await house.engine()
-    answers = ['hang']
-    const { json } = await send(`${two.origin}/v1/campaigns/solar/leads`, lead())
-    const [first] = await toldOf(json.lead_id)
-    await Promise.all([one.program.kill9(), two.program.kill9()])
-    one = await house.engine()
-    await due(json.lead_id)
-    const heard = await toldOf(json.lead_id, 2)
-    expect(heard[1]!.headers['webhook-id']).toBe(first!.headers['webhook-id'])
-  })
-
   it('is given up after a day, and sent again where an operator says so', async () => {
     answers = [503]
     const { json } = await post('solar', lead())
@@ -198,13 +188,36 @@ describe('what is not heard', () => {
     await expect.poll(async () => (await entry()).state, { timeout: 10_000 }).toBe('sent')
   })
 
-  it('goes nowhere inside the house', async () => {
-    const { json } = await post('solar', lead())
-    await house.ask(`update postbacks set source = 'inside', due_at = now(), sent_at = null where lead_id = $1`, [
-      json.lead_id,
-    ])
-    await failedWith(json.lead_id, 'guard')
+  it('goes nowhere inside the house, whatever its name says', async () => {
+    const { port } = source.address() as AddressInfo
+    const lookup: LookupAll = (_, __, found) => found(null, [{ address: '10.0.0.1', family: 4 }])
+    const courier = createCourier({ allowedCidrs: [], lookup })
+    for (const origin of [`http://127.0.0.1:${port}`, 'http://postbacks.example'])
+      expect(await courier.carry({ method: 'GET', origin, path: '/', headers: [], body: '' })).toEqual({
+        failure: 'guard',
+      })
+    await courier.close()
   })
+})
+
+it('survives the processes that were about to say it', async () => {
+  answers = ['hang']
+  const { json } = await post('solar', lead())
+  const [first] = await toldOf(json.lead_id)
+  await one.program.kill9()
+  const compiled = compileVersion(config, 1)
+  if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
+  const courier = createCourier({ allowedCidrs: ['127.0.0.1/32'] })
+  const seal = createSealer(new Map([[1, Buffer.alloc(32, 7)]]))
+  const snapshot = () => compiled.snapshot
+  const another = new Postbacks({ db, clock: systemClock(), courier, seal, snapshot, log: () => {} })
+  await another.pass()
+  expect(await toldOf(json.lead_id)).toHaveLength(1)
+  await due(json.lead_id)
+  await another.pass()
+  const heard = await toldOf(json.lead_id, 2)
+  expect(heard[1]!.headers['webhook-id']).toBe(first!.headers['webhook-id'])
+  await courier.close()
 })
 
 it('every macro has a value where the lead has one', () => {
