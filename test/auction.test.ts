@@ -351,8 +351,9 @@ class WatchedCaps extends Caps {
 
 const playWatched = (story: Story): Played => playOnMachine(story, { caps: new WatchedCaps() })
 
-describe('in random worlds', () => {
-  test('10,000 auctions keep every law', { timeout: 180_000 }, () => {
+/** Long enough for a machine that others load. */
+describe('in random worlds', { timeout: 180_000 }, () => {
+  test('10,000 auctions keep every law', () => {
     assertWorlds(
       fc.property(anyStory, (story) => {
         const broken = brokenLaws(playWatched(story))
