@@ -31,9 +31,9 @@ const CLAIM_WITHIN_MS = ms(2_000)
 
 /**
  * Opens the lead's auction under the version in force; false where its campaign or source is no longer configured, or
- * where the person was sold or is being sold as another lead by now.
+ * where the person was sold as another lead by now; `later` where that is being decided, or the hot store is away.
  */
-export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Promise<boolean> {
+export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Promise<boolean | 'later'> {
   const snapshot = ports.snapshot()
   const campaign = snapshot.campaigns.get(recovered.campaign)
   const source = snapshot.sources.get(recovered.source)
@@ -49,7 +49,7 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
     (seen) => judge(campaign.duplicates, prints, seen, leadId, ports.clock.wall()),
     CLAIM_WITHIN_MS,
   )
-  if (claimed.code !== 'fresh') return false
+  if (claimed.code !== 'fresh') return claimed.code === 'unavailable' ? 'later' : false
   const fingerprints = [...new Set([...recovered.fingerprints, ...now])]
   const wire = {
     id: leadId,

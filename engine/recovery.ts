@@ -35,8 +35,8 @@ export interface RecoverySettings {
   readonly snapshot: () => Snapshot
   /** True while this process works on the lead. */
   readonly isLive: (leadId: string) => boolean
-  /** Auctions a lead again that nobody was offered; false where it cannot be. */
-  readonly auctionAgain: (lead: Recovered) => Promise<boolean>
+  /** Auctions a lead again that nobody was offered; false where it cannot be, `later` where it is too early to say. */
+  readonly auctionAgain: (lead: Recovered) => Promise<boolean | 'later'>
   /** Seals a text that may name a person. */
   readonly conceal: (leadId: string, text: string) => string
   readonly hotLater: (act: () => Promise<unknown>) => void
@@ -365,7 +365,8 @@ export class Recovery {
     const isWorthIt = row.queue_until !== null || (!wasOffered && (row.mode === 'async' || row.keyed))
     if (!isWorthIt) return false
     try {
-      if (!(await auctionAgain(recoveredOf(row, row.wrapped, row.key_version!)))) return false
+      const again = await auctionAgain(recoveredOf(row, row.wrapped, row.key_version!))
+      if (again !== true) return again === 'later'
     } catch (error) {
       log(`lead ${lead.id} cannot be auctioned again: ${(error as Error).message}`)
       return false

@@ -135,6 +135,17 @@ describe('a lead without an INTENT', () => {
     for (const { leadId } of [old, homeless, erased]) expect(await statusOf(leadId)).toBe('expired')
   })
 
+  it('waits for the next pass where a twin is being decided, or the hot store is away', async () => {
+    const row = received({ mode: 'async' })
+    await dead((dying) => dying.ledger.received(row))
+    await recovery({ auctionAgain: async () => 'later' }).pass()
+    expect(await statusOf(row.leadId)).toBe('received')
+    again = []
+    await recovery().pass()
+    expect(again.map(({ leadId }) => leadId)).toContain(row.leadId)
+    await engine.ledger.result(final(row.leadId, [], UNSOLD, { term: 2 }))
+  })
+
   it('gets a new term for each auction: one that was given up is not continued', async () => {
     const row = received({ mode: 'async' })
     await dead((dying) => dying.ledger.received(row))
