@@ -91,14 +91,15 @@ async function sumsOf(
   sums: readonly string[],
   { from, to, by, per, zone }: ReportQuery,
 ): Promise<Map<string, Sums>> {
-  const period = per === null ? [] : [sql`date_trunc(${per}::text, quarter, ${zone}::text) as period`]
+  const period = per === null ? [] : [sql`date_trunc(${per}::text, quarter) as period`]
   const keys = [...by, 'currency'].map((name) => sql`${sql.ref(name)}`)
   const totals = sums.map((name) => sql`sum(${sql.ref(name)})::bigint as ${sql.ref(name)}`)
   const places = [...period, ...keys].map((_, at) => sql.raw(String(at + 1)))
   const names = [...(per === null ? [] : [shownPeriod(per, zone)]), ...keys]
   // What is shown is worked out for each group, not for each row; a plan this simple is not worth compiling.
   const rows = await db.transaction().execute(async (tx) => {
-    await sql`set local jit = off`.execute(tx)
+    // The session's own zone is found once, a named one for each row.
+    await sql`select set_config('jit', 'off', true), set_config('timezone', ${zone}, true)`.execute(tx)
     const { rows } = await sql<Sums & { key: string[] }>`
       select json_build_array(${sql.join(names)}) as key, ${sql.join(sums.map((name) => sql.ref(name)))}
       from (
