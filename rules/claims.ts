@@ -6,7 +6,7 @@ import { type WallMs, wallMs } from './units.ts'
 /** A question about one lead's claims. Fingerprints are keyed HMACs, never values. */
 export interface ClaimRequest {
   readonly leadId: string
-  /** `s:<source>:<hmac of key>`; null where the source sent no key. */
+  /** HMAC of source and key, or `ping:<source>:<offer>`; null where the source sent no key. */
   readonly idempotency: string | null
   /** SHA-256 of the body in hex: the same key with another body is a conflict. */
   readonly bodyHash: string
@@ -67,14 +67,14 @@ const FRESH: ClaimAnswer = { code: 'FRESH', seen: NOTHING_SEEN }
 const COLD: ClaimAnswer = { code: 'COLD' }
 
 /**
- * The hash tag that a request's claims live under: the campaign's, so that one script sees every fingerprint and the
- * idempotency hint. A lead without fingerprints has its hint under the source's; null where it claims nothing at all.
- * So a key that a source sends to two campaigns may have two hints; the ledger, which has the truth, still binds it once.
+ * The hash tag that a request's claims live under: the vertical's, so that one script sees every fingerprint and the
+ * idempotency hint. A lead without fingerprints has its hint under the key's own; null where it claims nothing at all.
+ * So a key that a source sends to two verticals may have two hints; the ledger, which has the truth, still binds it once.
  */
 export function claimTag(request: ClaimRequest): string | null {
   const print = request.fingerprints[0]
   if (print !== undefined) return printTag(print)
-  return request.idempotency === null ? null : `i:${request.idempotency.split(':', 2)[1]}`
+  return request.idempotency === null ? null : `i:${request.idempotency}`
 }
 
 /** `f:solar` of `solar:<hmac>`. */

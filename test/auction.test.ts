@@ -1,4 +1,4 @@
-/** The auction's machine: what each event does, and what holds in ten thousand random worlds. */
+/** The auction's machine: what each event does, and what holds in twenty thousand random worlds. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AuctionEvent, AuctionTerms, SeatTerms } from '../rules/auction.ts'
@@ -353,13 +353,13 @@ const playWatched = (story: Story): Played => playOnMachine(story, { caps: new W
 
 /** Long enough for a machine that others load. */
 describe('in random worlds', { timeout: 180_000 }, () => {
-  test('10,000 auctions keep every law', () => {
+  test('20,000 auctions keep every law', () => {
     assertWorlds(
       fc.property(anyStory, (story) => {
         const broken = brokenLaws(playWatched(story))
         if (broken.length > 0) throw new Error(broken.map(({ law, wrong }) => `${law}: ${wrong}`).join('; '))
       }),
-      10_000,
+      20_000,
     )
   })
 
