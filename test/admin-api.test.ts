@@ -24,7 +24,10 @@ afterAll(() => kit.close())
 /** What is there for sure, by the name of the parameter. */
 const NAMES = ['id', 'version', 'key', 'lead_id', 'switch']
 const REPORT = { from: '2026-03-01T00:00:00Z', to: '2026-04-01T00:00:00Z', by: 'source,state', zone: 'UTC' }
-const KNOWN = { id: 'acme', version: '1', from: '1', to: '1', format: 'json', 'If-None-Match': '*' }
+const KNOWN = {
+  ...{ id: 'acme', version: '1', from: '1', to: '1', format: 'json', 'If-None-Match': '*' },
+  lead_id: '0197cafe-0000-7000-8000-000000000001',
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into what they expect
 const bodyOf = async (reply: Response | Promise<Response>): Promise<any> => (await reply).json()
@@ -72,7 +75,8 @@ describe('requests made from the document', () => {
     for (const operation of operations) {
       const statuses = new Set<number>()
       answered.set(operation.id, statuses)
-      const good = requestOf(operation, { ...KNOWN, ...(operation.id === 'report' ? REPORT : {}) })
+      const known = { ...KNOWN, ...(operation.id === 'report' ? REPORT : {}) }
+      const good = requestOf(operation, known)
       const send = async (request: { path: string; headers: object; body: string | undefined }) => {
         const reply = await own.ask({ method: operation.method, ...request, headers: { ...request.headers } })
         statuses.add(reply.status)
@@ -87,7 +91,8 @@ describe('requests made from the document', () => {
         await send(strange!)
       }
       for (const spoil of Object.values(SPOILERS)) {
-        const [sample] = fc.sample(good, 1)
+        // Nothing else is wrong with it, so that what is spoilt is what is refused.
+        const [sample] = fc.sample(requestOf(operation, known, true), 1)
         await send(operation.body ? spoil(sample!) : { ...spoil(sample!), body: undefined })
       }
     }

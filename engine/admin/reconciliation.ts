@@ -90,7 +90,9 @@ function page(report: FileReport): object {
     denied: report.denied.map((pair) => ours(pair.ours)),
     ours_only: report.oursOnly.map(ours),
     theirs_only: report.theirsOnly.map(({ leadId, buyerReference, price }) => ({
-      ...{ lead_id: leadId, buyer_reference: buyerReference, price: price && formatMoney(price) },
+      lead_id: leadId,
+      buyer_reference: buyerReference,
+      price: price === null ? null : formatMoney(price),
     })),
     resolved: report.resolved,
     disputed: report.disputed,

@@ -76,12 +76,17 @@ export interface Generated {
   readonly body: string | undefined
 }
 
-/** `known`: names that stand in the ledger, tried as often as made-up ones. */
-export function requestOf(operation: Described, known: Readonly<Record<string, string>>): fc.Arbitrary<Generated> {
-  const value = ({ name, schema }: { name: string; schema: Schema }) =>
-    known[name] === undefined
-      ? takenBy(schema).map(String)
-      : fc.oneof(fc.constant(known[name]), takenBy(schema).map(String))
+/** `known`: names that stand in the ledger, tried as often as made-up ones, or (`alone`) instead of them. */
+export function requestOf(
+  operation: Described,
+  known: Readonly<Record<string, string>>,
+  alone = false,
+): fc.Arbitrary<Generated> {
+  const value = ({ name, schema }: { name: string; schema: Schema }) => {
+    const madeUp = takenBy(schema).map(String)
+    if (known[name] === undefined) return madeUp
+    return alone ? fc.constant(known[name]) : fc.oneof(fc.constant(known[name]), madeUp)
+  }
   const all = operation.parameters.map((one) =>
     one.required
       ? value(one).map((text) => [one, text] as const)
