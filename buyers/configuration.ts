@@ -1,5 +1,5 @@
 /** Compiles a configuration as it is served: with every preset that contracts may name, and certificates that are some. */
-import { atOnce, type Steps } from '../rules/steps.ts'
+import { atOnce, type Steps } from '../rules/configuration/steps.ts'
 import { type Compiled, compileInSteps, type Fault } from '../rules/version.ts'
 import { tlsFaults } from './identity.ts'
 import { PRESETS } from './presets.ts'

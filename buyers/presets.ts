@@ -1,5 +1,5 @@
 /** The presets that a contract may name: known platforms as data, in one file each. */
-import type { Preset, Presets } from '../rules/presets.ts'
+import type { Preset, Presets } from '../rules/configuration/presets.ts'
 import boberdoo from './presets/boberdoo.json' with { type: 'json' }
 import genericForm from './presets/generic-form.json' with { type: 'json' }
 import genericJson from './presets/generic-json.json' with { type: 'json' }

@@ -1,5 +1,5 @@
 /** The environment: every setting of the engine in one table, read once, with every fault at once. */
-import { suggest } from '../rules/nearest.ts'
+import { suggest } from '../rules/configuration/nearest.ts'
 import { type MasterKeys, readMasterKeys } from './seal.ts'
 
 type Reading<T> = { readonly value: T } | { readonly fault: string }

@@ -9,25 +9,25 @@ import {
   type Loaded,
   loadConfiguration,
   watchConfiguration,
-} from './configuration.ts'
-import { startPostgres } from './embedded.ts'
-import type { Env } from './env.ts'
-import { startScriptedBuyers } from './example.ts'
+} from './configuration/file.ts'
 import {
   beginsWithExample,
   type Following,
   type FollowOptions,
   followLedger,
   loadNewest,
-} from './ledger-configuration.ts'
-import { News } from './news.ts'
+} from './configuration/ledger.ts'
+import { News } from './configuration/news.ts'
+import { Vault } from './configuration/vault.ts'
+import { startPostgres } from './embedded.ts'
+import type { Env } from './env.ts'
+import { startScriptedBuyers } from './example.ts'
 import { Partitions } from './partitions.ts'
 import { Retention } from './retention.ts'
 import { createSealer, keptMasterKeys, type Sealer } from './seal.ts'
 import { migrate, openPool, queriesOver } from './store/postgres.ts'
 import { numberVersion } from './store/queries.ts'
 import type { LedgerTables } from './store/tables.ts'
-import { Vault } from './vault.ts'
 
 /** Takes one line for the operator. */
 export type Note = (line: string) => void

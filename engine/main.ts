@@ -6,15 +6,15 @@ import type { AdminPort } from './admin/port.ts'
 import { createAdmin } from './admin/server.ts'
 import { systemClock } from './clock.ts'
 import { isWorker, joinPrimary } from './cluster.ts'
+import { KeyUses } from './configuration/key-uses.ts'
+import { Publishing } from './configuration/publishing.ts'
 import { startEngine } from './engine.ts'
 import { type Env, listenOn, readEnv } from './env.ts'
 import { exampleCurl } from './example.ts'
 import { type Foundation, layFoundation } from './foundation.ts'
-import { KeyUses } from './key-uses.ts'
 import { createLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { BUYERS_ORIGIN, startPrimary } from './primary.ts'
-import { Publishing } from './publishing.ts'
 
 /** Tells a supervisor that this process was fenced: start another. */
 const EXIT_FENCED = 3

@@ -7,7 +7,7 @@ import { parseLead } from '../rules/lead.ts'
 import { formatMoney, type WallMs } from '../rules/units.ts'
 import type { Campaign, Contract, Fault, Snapshot } from '../rules/version.ts'
 import type { Vertical } from '../rules/verticals.ts'
-import type { Actor, Publishing } from './publishing.ts'
+import type { Actor, Publishing } from './configuration/publishing.ts'
 
 export interface OnboardingPorts {
   readonly clock: Clock

@@ -4,12 +4,12 @@ import type { Snapshot } from '../rules/version.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort, StatusPage } from './admin/port.ts'
 import { runPrimary } from './cluster.ts'
+import { resolveDoubt } from './doubts/resolve.ts'
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation, layFoundation } from './foundation.ts'
 import { Later } from './later.ts'
 import type { Log } from './log.ts'
 import { type MetricsJson, mergedText } from './metrics.ts'
-import { resolveDoubt } from './resolve.ts'
 import { openRedisStore } from './store/redis.ts'
 
 /** Hands a worker the address of the example's scripted buyers, which the primary started. */

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Clock } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { wallMs } from '../rules/units.ts'
-import { settlePlaces } from './resolve.ts'
+import { settlePlaces } from './doubts/resolve.ts'
 import type { HotStore } from './store/port.ts'
 import type { IntentState, LedgerTables } from './store/tables.ts'
 

@@ -6,11 +6,6 @@ import type { Clock, Timer } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { micros, ms, wallMs } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
-import type { LiveLead } from './live.ts'
-import type { Ownership } from './ownership.ts'
-import type { Recovered } from './reauction.ts'
-import { Rebuild } from './rebuild.ts'
-import { reconcile } from './reconcile.ts'
 import {
   endClaims,
   expireDoubts,
@@ -21,7 +16,12 @@ import {
   type Verdict,
   verdictOf,
   type Which,
-} from './resolve.ts'
+} from './doubts/resolve.ts'
+import type { LiveLead } from './live.ts'
+import type { Ownership } from './ownership.ts'
+import type { Recovered } from './reauction.ts'
+import { Rebuild } from './rebuild.ts'
+import { reconcile } from './reconcile.ts'
 import { resultText } from './store/batch.ts'
 import type { HotStore } from './store/port.ts'
 import type { IntentState, LedgerTables } from './store/tables.ts'

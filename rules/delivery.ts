@@ -1,8 +1,9 @@
 /** A contract's delivery as a snapshot has it: pure data, out of which `buyers` compiles what speaks to the buyer. */
+
+import type { SIGNATURE_HASHES } from './configuration/delivery-schema.ts'
 import type { Format, MapNode } from './delivery/map.ts'
 import type { Text } from './delivery/placeholder.ts'
 import type { ReplyRules } from './delivery/reply.ts'
-import type { SIGNATURE_HASHES } from './delivery-schema.ts'
 
 export interface Hmac {
   readonly secret: string

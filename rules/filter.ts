@@ -1,4 +1,7 @@
 /** The condition language: which leads a contract, a campaign, a source or a price is for. */
+
+import { suggest } from './configuration/nearest.ts'
+import { isZone } from './configuration/zones.ts'
 import { fieldType } from './fields.ts'
 import {
   type Check,
@@ -14,10 +17,8 @@ import { minuteAt, WEEKDAYS, weekdayAt } from './filter/clock.ts'
 import { membersOf } from './filter/members.ts'
 import { type Asked, bareValue, isRecord, OF_MANY, OPERATORS, shown } from './filter/operators.ts'
 import { fieldOfVertical, fieldsWithPart, type Scope, type Subject, scopeOf, subjectOf } from './filter/subject.ts'
-import { suggest } from './nearest.ts'
 import type { Fault } from './version.ts'
 import type { Vertical } from './verticals.ts'
-import { isZone } from './zones.ts'
 
 export type { Condition } from './filter/check.ts'
 export { type Scope, scopeOf } from './filter/subject.ts'

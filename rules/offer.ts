@@ -1,6 +1,6 @@
 /** A source's ping: which of its fields may be asked about, and how the lead that comes for an offer finds its bids. */
 import type { Opening, PayoutPromise } from './auction.ts'
-import { canonicalJson } from './canonical.ts'
+import { canonicalJson } from './configuration/canonical.ts'
 import { fieldNamed, type Issue, type Lead } from './lead.ts'
 import { pricesAmong } from './prices.ts'
 import type { Reason } from './reason.ts'

@@ -1,7 +1,7 @@
 /** A buyer's own list against the ledger: what matches, what only one side has, and the doubts that it settles. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { takeBuyerFile } from '../engine/buyer-file.ts'
-import { resolveDoubt } from '../engine/resolve.ts'
+import { takeBuyerFile } from '../engine/doubts/buyer-file.ts'
+import { resolveDoubt } from '../engine/doubts/resolve.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
 import { compareFile, type FileRow, type LedgerRow } from '../rules/buyer-file.ts'
 import { micros } from '../rules/units.ts'

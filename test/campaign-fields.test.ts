@@ -1,6 +1,6 @@
 /** A campaign's own fields: what it adds, requires, renames, defaults and derives, down to the lead and the filter. */
 import { describe, expect, test } from 'vitest'
-import { campaignVertical, type FieldsFile } from '../rules/campaign-fields.ts'
+import { campaignVertical, type FieldsFile } from '../rules/configuration/campaign-fields.ts'
 import { EXAMPLE_NOW } from '../rules/fields.ts'
 import { compileCondition } from '../rules/filter.ts'
 import { fieldOf, type LeadParse, parseLead } from '../rules/lead.ts'

@@ -9,8 +9,8 @@ import {
   loadConfiguration,
   type Reload,
   watchConfiguration,
-} from '../engine/configuration.ts'
-import { parseConfiguration } from '../engine/configuration-text.ts'
+} from '../engine/configuration/file.ts'
+import { parseConfiguration } from '../engine/configuration/text.ts'
 import { EXAMPLE_BUYERS_FILE, EXAMPLE_FILE, exampleCurl, exampleLead, startScriptedBuyers } from '../engine/example.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { parseLead } from '../rules/lead.ts'

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../engine/clock.ts'
-import { importList } from '../engine/list-import.ts'
-import { readList } from '../engine/list-reader.ts'
-import { Lists } from '../engine/lists.ts'
+import { importList } from '../engine/lists/import.ts'
+import { Lists } from '../engine/lists/lists.ts'
+import { readList } from '../engine/lists/reader.ts'
 import { createSealer } from '../engine/seal.ts'
 import { parseLead } from '../rules/lead.ts'
 import { entryOf, type ListSpec, NumberSet } from '../rules/suppression.ts'
@@ -60,7 +60,7 @@ function leadOf(phone: string) {
 
 async function list(line: string): Promise<{ code: number; out: string; error: string }> {
   const env = { ...process.env, DATABASE_URL: kit.url, GAVEL_MASTER_KEY: KEY.toString('base64') }
-  const run = promisify(execFile)(process.execPath, ['engine/list.ts', ...line.split(' ')], { env })
+  const run = promisify(execFile)(process.execPath, ['engine/lists/program.ts', ...line.split(' ')], { env })
   return run.then(
     ({ stdout, stderr }) => ({ code: 0, out: stdout, error: stderr }),
     ({ code, stdout, stderr }) => ({ code, out: stdout, error: stderr }),

@@ -2,9 +2,9 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Publishing } from '../engine/configuration/publishing.ts'
+import { Vault } from '../engine/configuration/vault.ts'
 import { type TrialPage, testContract } from '../engine/onboarding.ts'
-import { Publishing } from '../engine/publishing.ts'
-import { Vault } from '../engine/vault.ts'
 import { configWith } from './delivery-kit.ts'
 import { clock, LedgerKit, sealer } from './ledger-kit.ts'
 

@@ -1,8 +1,8 @@
 /** Reports: rebuilt from the ledger and equal to a recount of it, by any zone's days, quickly, and safe to open in a spreadsheet. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Dimension, type ReportQuery, reportOf } from '../engine/report.ts'
-import { Reporter } from '../engine/reporter.ts'
-import { resolveDoubt } from '../engine/resolve.ts'
+import { resolveDoubt } from '../engine/doubts/resolve.ts'
+import { type Dimension, type ReportQuery, reportOf } from '../engine/reports/report.ts'
+import { Reporter } from '../engine/reports/reporter.ts'
 import type { FinalRow } from '../engine/store/port.ts'
 import { insertVersion } from '../engine/store/queries.ts'
 import { leadJson } from '../rules/lead.ts'

@@ -1,7 +1,13 @@
 /** Urgent switches: whom they stop, that every process hears of them, that they end, and that it is written down. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { News } from '../engine/news.ts'
-import { liftSwitches, Switchboard, type SwitchGiven, setSwitch, switchesOn } from '../engine/switchboard.ts'
+import { News } from '../engine/configuration/news.ts'
+import {
+  liftSwitches,
+  Switchboard,
+  type SwitchGiven,
+  setSwitch,
+  switchesOn,
+} from '../engine/configuration/switchboard.ts'
 import type { Lead } from '../rules/lead.ts'
 import { type Switch, Switches } from '../rules/switches.ts'
 import { wallMs } from '../rules/units.ts'

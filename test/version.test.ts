@@ -1,9 +1,9 @@
 /** A configuration becomes a version, or every one of its faults is told at once, with its path and what to do. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { inTurns } from '../engine/turns.ts'
-import { canonicalJson } from '../rules/canonical.ts'
-import { nearest } from '../rules/nearest.ts'
+import { inTurns } from '../engine/configuration/stepwise.ts'
+import { canonicalJson } from '../rules/configuration/canonical.ts'
+import { nearest } from '../rules/configuration/nearest.ts'
 import { LEVELS } from '../rules/sightings.ts'
 import { type Compiled, compileInSteps, compileVersion, type Snapshot } from '../rules/version.ts'
 

@@ -1,7 +1,7 @@
 /** One operation of the admin plane: what it takes, who may call it, what it may answer, and what runs. */
 import type { TObject, TSchema } from 'typebox'
 import type { Role } from '../../rules/version.ts'
-import type { Actor } from '../publishing.ts'
+import type { Actor } from '../configuration/publishing.ts'
 
 /** A whole answer. Header names are in lower case. */
 export interface Page {

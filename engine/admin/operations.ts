@@ -1,7 +1,7 @@
 /** Every operation of the admin plane. */
 import type { Kysely } from 'kysely'
 import type { Clock } from '../../buyers/wire.ts'
-import type { Publishing } from '../publishing.ts'
+import type { Publishing } from '../configuration/publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { capOperations } from './caps-page.ts'
 import { keyOperations } from './keys.ts'

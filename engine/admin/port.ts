@@ -1,8 +1,8 @@
 /** What the admin plane shows, as its readers get it: the assembled engine fills it from the ledger and its own parts. */
 
-import type { BuyerFile, FileReport } from '../buyer-file.ts'
 import type { CapLine, Owner } from '../cap-lines.ts'
-import type { ResolveAnswer, Verdict, Which } from '../resolve.ts'
+import type { BuyerFile, FileReport } from '../doubts/buyer-file.ts'
+import type { ResolveAnswer, Verdict, Which } from '../doubts/resolve.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
 

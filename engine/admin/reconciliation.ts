@@ -1,7 +1,7 @@
 /** The operation that compares a buyer's own list of what it bought with the ledger, and settles doubts by it. */
 import Type from 'typebox'
 import { formatMoney, parseMoney } from '../../rules/units.ts'
-import { type FileReport, MOST_FILE_ROWS } from '../buyer-file.ts'
+import { type FileReport, MOST_FILE_ROWS } from '../doubts/buyer-file.ts'
 import * as problem from '../problem.ts'
 import { type Call, json, type Operation, type Page } from './operation.ts'
 import type { AdminPort } from './port.ts'

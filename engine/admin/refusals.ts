@@ -1,6 +1,7 @@
 /** Why a change of the configuration was refused, as the answer that says what to do. */
+
+import type { Actor, Refused } from '../configuration/publishing.ts'
 import * as problem from '../problem.ts'
-import type { Actor, Refused } from '../publishing.ts'
 import type { Page } from './operation.ts'
 
 export function refusal(refused: Refused, actor: Actor): Page {

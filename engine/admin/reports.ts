@@ -1,8 +1,8 @@
 /** The operation that reports: what came, what was bid, sold and earned, by any of what it is kept by. */
 import type { Kysely } from 'kysely'
 import Type from 'typebox'
+import { isZone } from '../../rules/configuration/zones.ts'
 import type { Fault } from '../../rules/version.ts'
-import { isZone } from '../../rules/zones.ts'
 import { writeCsv } from '../csv.ts'
 import * as problem from '../problem.ts'
 import {
@@ -15,7 +15,7 @@ import {
   type ReportQuery,
   type ReportRow,
   reportOf,
-} from '../report.ts'
+} from '../reports/report.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { type Call, json, type Operation, type Page, page } from './operation.ts'
 import { given, object, words } from './shapes.ts'

@@ -1,7 +1,7 @@
 /** What the admin plane's bodies and answers look like, for their checks and for the OpenAPI document. */
 import Type, { type TSchema } from 'typebox'
-import { ConfigShape } from '../../rules/config-schema.ts'
-import { ID } from '../../rules/schema-words.ts'
+import { ConfigShape } from '../../rules/configuration/schema.ts'
+import { ID } from '../../rules/configuration/schema-words.ts'
 
 export const object = <P extends Record<string, TSchema>>(properties: P) =>
   Type.Object(properties, { additionalProperties: false })

@@ -2,11 +2,18 @@
 import type { Kysely } from 'kysely'
 import Type, { type TSchema } from 'typebox'
 import type { Fault } from '../../rules/version.ts'
+import type { Publishing } from '../configuration/publishing.ts'
+import {
+  liftSwitches,
+  MOST_SWITCHES,
+  type SwitchGiven,
+  type SwitchRow,
+  setSwitch,
+  switchesOn,
+} from '../configuration/switchboard.ts'
 import * as problem from '../problem.ts'
-import type { Publishing } from '../publishing.ts'
 import { newestVersion } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
-import { liftSwitches, MOST_SWITCHES, type SwitchGiven, type SwitchRow, setSwitch, switchesOn } from '../switchboard.ts'
 import { type Call, json, nothing, type Operation, type Page } from './operation.ts'
 import { refusal } from './refusals.ts'
 import { mergePatch, valueAt } from './resources.ts'

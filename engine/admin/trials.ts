@@ -1,9 +1,9 @@
 /** Trying a contract on its buyer before it goes live. */
 import Type from 'typebox'
 import type { Clock } from '../../buyers/wire.ts'
+import type { Publishing } from '../configuration/publishing.ts'
 import { testContract } from '../onboarding.ts'
 import * as problem from '../problem.ts'
-import type { Publishing } from '../publishing.ts'
 import { json, type Operation } from './operation.ts'
 import { id, nullable, object, text, whole } from './shapes.ts'
 

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { stringify } from 'yaml'
 import { compileConfiguration } from '../../buyers/configuration.ts'
 import type { Fault } from '../../rules/version.ts'
-import { parseConfiguration } from '../configuration-text.ts'
+import { parseConfiguration } from '../configuration/text.ts'
 import type { Context } from './context.ts'
 import { Complaint, counted, table } from './output.ts'
 

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { suggest } from '../../rules/nearest.ts'
+import { suggest } from '../../rules/configuration/nearest.ts'
 import { apply, exportConfiguration, plan, rollback, validate } from './configuration.ts'
 import type { Context } from './context.ts'
 import { importLeads } from './import.ts'

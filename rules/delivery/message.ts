@@ -1,9 +1,9 @@
 /** Checks one message of a delivery, ping or post, and reads it into data: address, headers, proof of the sender, body, reply. */
-import type { Check } from '../config-check.ts'
-import type { Draft } from '../config-schema.ts'
+import type { Check } from '../configuration/check.ts'
+import type { AuthFile, DeliveryFile, MessageFile } from '../configuration/delivery-schema.ts'
+import type { Draft } from '../configuration/schema.ts'
 import type { Auth, Message } from '../delivery.ts'
 import { PLAIN } from '../delivery.ts'
-import type { AuthFile, DeliveryFile, MessageFile } from '../delivery-schema.ts'
 import type { Vertical } from '../verticals.ts'
 import { type Format, readMap, SPREAD } from './map.ts'
 import { type Names, namesOf } from './names.ts'

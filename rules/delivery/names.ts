@@ -1,7 +1,7 @@
 /** Which names a field map may use: the campaign's fields and what the engine knows beside them, by what a ping may show. */
-import { type Check, checkField } from '../config-check.ts'
-import type { Draft } from '../config-schema.ts'
-import type { DeliveryFile } from '../delivery-schema.ts'
+import { type Check, checkField } from '../configuration/check.ts'
+import type { DeliveryFile } from '../configuration/delivery-schema.ts'
+import type { Draft } from '../configuration/schema.ts'
 import { fieldType } from '../fields.ts'
 import { TRACKING_FIELDS, type Vertical } from '../verticals.ts'
 import { FACTS, type Fact, type Name, type Reader, SIGNED_FACTS, type SignedFact, type Slot } from './placeholder.ts'

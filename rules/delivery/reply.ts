@@ -1,7 +1,7 @@
 /** How a buyer's reply is read, as data: what counts as an acceptance, and where price, reason and references stand. */
 import { RE2JS } from 're2js'
-import type { Draft } from '../config-schema.ts'
-import type { ReplyFile } from '../delivery-schema.ts'
+import type { ReplyFile } from '../configuration/delivery-schema.ts'
+import type { Draft } from '../configuration/schema.ts'
 
 export const REPLY_FORMATS = ['json', 'xml', 'html', 'form', 'text'] as const
 export type ReplyFormat = (typeof REPLY_FORMATS)[number]

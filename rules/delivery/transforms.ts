@@ -1,6 +1,6 @@
 /** The named transforms of a field map that need no hash: each turns one value into another, or into none. */
 import { IANAZone } from 'luxon'
-import { isZone } from '../zones.ts'
+import { isZone } from '../configuration/zones.ts'
 
 export type Scalar = string | number | boolean
 
