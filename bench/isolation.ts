@@ -39,9 +39,10 @@ export async function isolation(rounds: number, seconds: number): Promise<Readon
 
 async function inTurns(engine: Rival, buyers: ScriptedBuyers, rounds: number, seconds: number): Promise<Sample> {
   const histograms = { well: newHistogram(), hanging: newHistogram() }
-  const decks = { beside: new Deck(), asking: new Deck() }
+  // One deck for both: of two leads of one person the second waits for the first, whoever is asked.
+  const leads = new Deck()
   const stream = (campaign: 'beside' | 'asking', seed: number, onLatency: (us: number) => void) => {
-    const [url, leads] = [engine.url(campaign), decks[campaign]]
+    const url = engine.url(campaign)
     const onDecision = (_: string, us: number) => onLatency(us)
     return openLoop({ url, key: SOURCE_KEY, leads, perSecond: PER_SECOND, seconds, seed, onDecision })
   }
