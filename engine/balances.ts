@@ -29,10 +29,22 @@ export interface BalanceEntry {
 }
 
 export interface EnteredBalance {
+  /** Number of the buyer's latest entry. */
+  readonly seq: number
   /** What was paid in by all entries up to now. */
   readonly total: Micros
   /** False where the reference was entered before: nothing changed. */
   readonly entered: boolean
+}
+
+/** Resolves once the ledger has it; engines hear of it within some seconds. Rejects while the ledger is away. */
+export async function enterBalance(db: Kysely<LedgerTables>, entry: BalanceEntry): Promise<EnteredBalance> {
+  const { buyer, currency, cause, amount, reference, note, by } = entry
+  const { rows } = await sql<{ entry: { seq: number; total: number; entered: boolean } }>`
+    select enter_balance(${buyer}, ${currency}, ${cause}, ${amount}, ${reference}, null, ${note}, ${by}) as entry
+  `.execute(db)
+  const { seq, total, entered } = rows[0]!.entry
+  return { seq, total: micros(total), entered }
 }
 
 /** A buyer's balance as the hot store has it. */
@@ -60,16 +72,13 @@ export class Balances {
     this.#settings = settings
   }
 
-  /** Resolves once the ledger has it; the hot store may hear of it some seconds later. Rejects while the ledger is away. */
+  /** Enters money, and tells the hot store at once. */
   async enter(entry: BalanceEntry): Promise<EnteredBalance> {
-    const { buyer, currency, cause, amount, reference, note, by } = entry
-    const { rows } = await sql<{ entry: { seq: number; total: number; entered: boolean } }>`
-      select enter_balance(${buyer}, ${currency}, ${cause}, ${amount}, ${reference}, null, ${note}, ${by}) as entry
-    `.execute(this.#settings.db)
-    const { seq, total, entered } = rows[0]!.entry
+    const { buyer, currency } = entry
+    const done = await enterBalance(this.#settings.db, entry)
     const place = this.#places().find((one) => one.buyer === buyer && one.currency === currency)
-    if (place) await this.#settings.hot.paidIn(place.tag, place.key, seq, total).catch(() => {})
-    return { total: micros(total), entered }
+    if (place) await this.#settings.hot.paidIn(place.tag, place.key, done.seq, done.total).catch(() => {})
+    return done
   }
 
   /** Of every buyer that pays in advance. Rejects while the hot store is away. */

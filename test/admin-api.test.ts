@@ -281,6 +281,25 @@ describe('a doubt', () => {
   })
 })
 
+describe('a prepaid balance', () => {
+  it('is entered once by its reference, and only for a buyer that there is', async () => {
+    const enter = async (buyer: string, body: object, key = 'operator') => {
+      const reply = await kit.ask({ method: 'POST', path: `/admin/v1/buyers/${buyer}:enter`, key, body })
+      return [reply.status, await bodyOf(reply)] as const
+    }
+    const deposit = { cause: 'deposit', amount: '500.00', currency: 'USD', reference: 'wire-1' }
+    const [, first] = await enter('acme', deposit)
+    const before = Number(first.paid_in) - 500
+    expect(first.entered).toBe(true)
+    expect(await enter('acme', deposit)).toEqual([200, { paid_in: first.paid_in, entered: false }])
+    const withdrawal = { ...deposit, cause: 'withdrawal', amount: '120.50', reference: 'wire-2' }
+    expect(await enter('acme', withdrawal)).toEqual([200, { paid_in: (before + 379.5).toFixed(2), entered: true }])
+    expect((await enter('nobody', deposit))[0]).toBe(404)
+    expect((await enter('acme', { ...deposit, amount: '-1' }))[0]).toBe(422)
+    expect((await enter('acme', deposit, 'viewer'))[0]).toBe(403)
+  })
+})
+
 describe('urgent switches', () => {
   const act = async (path: string, body: object, key = 'operator') => {
     const reply = await kit.ask({ method: 'POST', path, key, body })

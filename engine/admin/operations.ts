@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Clock } from '../../buyers/wire.ts'
 import type { Publishing } from '../configuration/publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
+import { balanceOperations } from './balances.ts'
 import { capOperations } from './caps-page.ts'
 import { keyOperations } from './keys.ts'
 import { leadOperations } from './leads.ts'
@@ -29,6 +30,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
   return withDocument([
     ...pageOperations(data),
     ...capOperations((owner) => data.capLines(owner)),
+    ...balanceOperations(db),
     ...leadOperations(data),
     ...reconciliationOperations(data),
     ...versionOperations(publishing, db),

@@ -14,9 +14,9 @@ export interface AdminPort {
   search(query: LeadQuery): Promise<readonly object[]>
   explain(leadId: string): Promise<{ readonly seats: readonly object[] } | null>
   replay(leadId: string): Promise<ReplayPage | null>
-  /** Gives a verdict on a post in doubt. */
   /** Null: that time has more posts than one call compares. */
   reconcileBuyer(file: BuyerFile, by: string): Promise<FileReport | null>
+  /** Gives a verdict on a post in doubt. */
   resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
   hotDump(): Promise<HotDump>
   /** What is used of the caps, balances and throttles in force. */

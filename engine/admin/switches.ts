@@ -163,7 +163,7 @@ async function blockFaults(db: Db, named: Readonly<Record<string, string>>): Pro
 }
 
 /** Where it is in the newest version. */
-async function isThere(db: Db, kind: string, id: string): Promise<boolean> {
+export async function isThere(db: Db, kind: string, id: string): Promise<boolean> {
   const { canonical } = await newestVersion(db)
   return valueAt(JSON.parse(canonical), [kind, id]) !== undefined
 }
