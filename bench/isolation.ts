@@ -3,8 +3,8 @@ import { build } from 'hdr-histogram-js'
 import { SOURCE_KEY } from './config.ts'
 import { Deck } from './deck.ts'
 import { type LoadResult, openLoop, summary } from './load.ts'
-import { type Rival, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
-import { startStores } from './stores.ts'
+import type { Rival, ScriptedBuyers } from './processes.ts'
+import { withEngine } from './rig.ts'
 
 /** Far below saturation: what is measured is what leads do to each other, not how many there can be. */
 const PER_SECOND = 30
@@ -21,20 +21,19 @@ interface Sample {
  * Two streams at once: one campaign asks nine buyers, the other the same nine and a tenth. In turns the tenth answers
  * and hangs. p99 of the first stream, over all rounds of a kind, must not tell which.
  */
-export async function isolation(rounds: number, seconds: number): Promise<Readonly<Record<string, number>>> {
-  const stops: (() => Promise<void>)[] = []
-  try {
-    const stores = await startStores()
-    stops.push(stores.stop)
-    const buyers = await startBuyers()
-    stops.push(buyers.stop)
-    const engine = await startRival('engine', stores, await buyers.neighbours())
-    stops.push(engine.stop)
-    const { well, hanging, soldShare } = await inTurns(engine, buyers, rounds, seconds)
-    return { beside_p99_ms: well, beside_hanging_p99_ms: hanging, beside_moved: hanging / well, asking_sold: soldShare }
-  } finally {
-    for (const stop of stops.reverse()) await stop().catch(() => {})
-  }
+export function isolation(rounds: number, seconds: number): Promise<Readonly<Record<string, number>>> {
+  return withEngine(
+    (buyers) => buyers.neighbours(),
+    async (engine, buyers) => {
+      const { well, hanging, soldShare } = await inTurns(engine, buyers, rounds, seconds)
+      return {
+        beside_p99_ms: well,
+        beside_hanging_p99_ms: hanging,
+        beside_moved: hanging / well,
+        asking_sold: soldShare,
+      }
+    },
+  )
 }
 
 async function inTurns(engine: Rival, buyers: ScriptedBuyers, rounds: number, seconds: number): Promise<Sample> {

@@ -4,9 +4,9 @@ import { SOURCE_KEY } from './config.ts'
 import { Deck } from './deck.ts'
 import { closedLoop, type LoadResult, openLoop } from './load.ts'
 import { SLOW_IN_FLIGHT, soldShareOf, warmUp } from './measure.ts'
-import { type Rival, type ScriptedBuyers, startBuyers, startRival } from './processes.ts'
+import type { Rival, ScriptedBuyers } from './processes.ts'
 import { medianOf } from './report.ts'
-import { startStores } from './stores.ts'
+import { withEngine } from './rig.ts'
 
 const LOAD_SHARE = 0.8
 const SATURATE_SECONDS = 5
@@ -24,29 +24,25 @@ interface Sample {
  * Posts leads for so many seconds by an open loop. Of memory the second quarter is compared with the last: rss by its
  * median, the heap by its least, which is what a collection leaves. Queues by the deepest that was seen.
  */
-export async function soak(seconds: number, warmLeads: number): Promise<Readonly<Record<string, number>>> {
-  const stops: (() => Promise<void>)[] = []
-  try {
-    const stores = await startStores()
-    stops.push(stores.stop)
-    const buyers = await startBuyers()
-    stops.push(buyers.stop)
-    const engine = await startRival('engine', stores, buyers.campaigns)
-    stops.push(engine.stop)
-    const deck = new Deck()
-    await warmUp(engine, deck, warmLeads)
-    const load = { url: engine.url('slow'), key: SOURCE_KEY, leads: deck }
-    const saturated = await closedLoop({
-      ...load,
-      inFlight: SLOW_IN_FLIGHT,
-      seconds: Math.min(seconds, SATURATE_SECONDS),
-    })
-    const sampler = sample(engine, buyers, Math.max(1_000, (seconds * 1_000) / MOST_SAMPLES))
-    const result = await openLoop({ ...load, perSecond: saturated.perSecond * LOAD_SHARE, seconds })
-    return figuresOf(result, await sampler.stop())
-  } finally {
-    for (const stop of stops.reverse()) await stop().catch(() => {})
-  }
+export function soak(seconds: number, warmLeads: number): Promise<Readonly<Record<string, number>>> {
+  return withEngine(
+    (buyers) => buyers.campaigns,
+    (engine, buyers) => soaked(engine, buyers, seconds, warmLeads),
+  )
+}
+
+async function soaked(engine: Rival, buyers: ScriptedBuyers, seconds: number, warmLeads: number) {
+  const deck = new Deck()
+  await warmUp(engine, deck, warmLeads)
+  const load = { url: engine.url('slow'), key: SOURCE_KEY, leads: deck }
+  const saturated = await closedLoop({
+    ...load,
+    inFlight: SLOW_IN_FLIGHT,
+    seconds: Math.min(seconds, SATURATE_SECONDS),
+  })
+  const sampler = sample(engine, buyers, Math.max(1_000, (seconds * 1_000) / MOST_SAMPLES))
+  const result = await openLoop({ ...load, perSecond: saturated.perSecond * LOAD_SHARE, seconds })
+  return figuresOf(result, await sampler.stop())
 }
 
 function sample(engine: Rival, buyers: ScriptedBuyers, everyMs: number): { stop(): Promise<readonly Sample[]> } {

@@ -126,6 +126,8 @@ class CampaignIndex {
   readonly #contracts: readonly Contract[]
   readonly #conditions: ConditionIndex
   readonly #hours: HoursIndex
+  /** Some contract lets leads wait for its opening. */
+  readonly #queues: boolean
   readonly #reasons: readonly Reason[]
   readonly #sellers: ReadonlyMap<string, readonly number[]>
   readonly #seatsOf: ReadonlyMap<string, readonly number[]>
@@ -138,6 +140,7 @@ class CampaignIndex {
     this.#contracts = contracts
     this.#conditions = new ConditionIndex(contracts.map(({ filter }) => filter))
     this.#hours = new HoursIndex(contracts)
+    this.#queues = contracts.some(({ queueForMs }) => queueForMs > 0)
     this.#reasons = this.#conditions.fields.map((field) => reasonOf('filter', field))
     this.#sellers = Map.groupBy(
       contracts.map((_, seat) => seat),
@@ -167,7 +170,7 @@ class CampaignIndex {
     excluded.set('paused', dropAll(alive, this.#hours.paused))
     const closed = dropAll(alive, this.#hours.closed)
     excluded.set('closed', closed)
-    excluded.set('queued', this.#takeQueued(closed, lead, at))
+    if (this.#queues) excluded.set('queued', this.#takeQueued(closed, lead, at))
     return { alive, excluded }
   }
 
