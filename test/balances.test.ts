@@ -147,8 +147,8 @@ describe('money', () => {
     const hot = new MemoryStore('balances')
     await rebuild(hot, snapshot)
     const balances = balancesOn(hot, snapshot)
-    expect(await balances.enter(deposit(100_000_000, 'wire 1'))).toEqual({ total: 100_000_000, entered: true })
-    expect(await balances.enter(deposit(100_000_000, 'wire 1'))).toEqual({ total: 100_000_000, entered: false })
+    expect(await balances.enter(deposit(100_000_000, 'wire 1'))).toMatchObject({ total: 100_000_000, entered: true })
+    expect(await balances.enter(deposit(100_000_000, 'wire 1'))).toMatchObject({ total: 100_000_000, entered: false })
     await sell(hot, snapshot, 90_000_000, 80_000_000)
     await balances.look()
     // The cut of ten is the buyer's again.
