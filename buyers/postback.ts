@@ -2,16 +2,10 @@
 import { filledIn, type Postback, type PostbackFacts, postbackFields } from '../rules/postback.ts'
 import type { WallMs } from '../rules/units.ts'
 import type { WireRequest } from './adapter.ts'
-import { readSecret, signature } from './sign.ts'
+import { webhookRequest } from './webhook.ts'
 
-/** `now`: when it is sent. The id is that of the event, so that a source knows a repeat. */
-export function postbackRequest(postback: Postback, facts: PostbackFacts, now: WallMs): WireRequest {
-  const { origin, pathname, search } = new URL(filledIn(postback.url, facts))
-  const body = postback.method === 'POST' ? JSON.stringify(postbackFields(facts)) : ''
-  const timestamp = Math.floor(now / 1000)
-  const headers = ['webhook-id', facts.eventId, 'webhook-timestamp', String(timestamp)]
-  const keys = postback.secrets.flatMap((secret) => readSecret(secret) ?? [])
-  if (keys.length > 0) headers.push('webhook-signature', signature(keys, facts.eventId, timestamp, body))
-  if (body !== '') headers.push('content-type', 'application/json')
-  return { method: postback.method, origin, path: pathname + search, headers, body }
+/** `now`: when it is sent. The id is that of the event. */
+export function postbackRequest({ method, url, secrets }: Postback, facts: PostbackFacts, now: WallMs): WireRequest {
+  const body = method === 'POST' ? JSON.stringify(postbackFields(facts)) : ''
+  return webhookRequest({ method, url: filledIn(url, facts), secrets, id: facts.eventId, body }, now)
 }

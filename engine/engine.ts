@@ -36,7 +36,7 @@ import type { Metrics } from './metrics.ts'
 import { PostgresOffers } from './offers/ledger.ts'
 import { takeOfferedLead, takePing } from './offers/offering.ts'
 import { Ownership } from './ownership.ts'
-import { Postbacks, routePostbacks } from './postbacks.ts'
+import { postbackOutbox, routePostbacks } from './postbacks.ts'
 import { die } from './random.ts'
 import { auctionAgain } from './reauction.ts'
 import { Recovery } from './recovery.ts'
@@ -97,7 +97,7 @@ interface Core extends EngineOptions {
   readonly inquiries: Inquiries
   readonly warmth: Warmth
   readonly courier: Courier
-  readonly postbacks: Postbacks
+  readonly postbacks: ReturnType<typeof postbackOutbox>
   readonly lists: Lists
 }
 
@@ -185,8 +185,8 @@ async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
   const { foundation, clock, log } = options
   const note = (text: string): void => log('note', { text })
   const { db, sealer } = foundation
-  const courier = createCourier({ allowedCidrs: foundation.snapshot.allowedCidrs })
-  const postbacks = new Postbacks({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
+  const courier = createCourier({ clock, allowedCidrs: foundation.snapshot.allowedCidrs })
+  const postbacks = postbackOutbox({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
   await routePostbacks(db, foundation.snapshot)
   const reporter = new Reporter({ db, sealer, clock, log: note })
   return { courier, postbacks, reporter, keyUses: new KeyUses(db, clock), lists: await openLists(options) }

@@ -1,12 +1,13 @@
-/** Tells sources what became of their leads: out of an outbox that any process empties, again and again until it is heard. */
+/** Tells sources what became of their leads. */
 import { type Kysely, sql } from 'kysely'
 import type { Courier, Delivered } from '../buyers/courier.ts'
 import { postbackRequest } from '../buyers/postback.ts'
-import type { Clock, Timer } from '../buyers/wire.ts'
+import type { Clock } from '../buyers/wire.ts'
 import { leadFromJson } from '../rules/lead.ts'
-import { type PostbackEvent, postbackPauseMs } from '../rules/postback.ts'
-import { micros, ms } from '../rules/units.ts'
+import type { PostbackEvent } from '../rules/postback.ts'
+import { micros } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
+import { type Due, Outbox } from './outbox.ts'
 import type { Sealer } from './seal.ts'
 import type { LedgerTables } from './store/tables.ts'
 
@@ -17,19 +18,9 @@ export interface PostbacksSettings {
   readonly seal: Sealer
   readonly snapshot: () => Snapshot
   readonly log: (message: string) => void
-  /** Pause between two looks into an empty outbox; default 1,000. */
-  readonly everyMs?: number
 }
 
-/** Sent at once by one process; whoever dies meanwhile leaves them to the others. */
-const AT_ONCE = 20
-/** Longer than one may take to be carried. */
-const CLAIMED_FOR = sql`interval '60 seconds'`
-const GIVEN_UP_AFTER = sql`interval '24 hours'`
-const HOUR_MS = 3_600_000
-
-interface Due {
-  readonly id: string
+interface DuePostback extends Due {
   readonly lead_id: string
   readonly event: PostbackEvent
   readonly campaign: string
@@ -38,129 +29,51 @@ interface Due {
   readonly payout: number
   readonly currency: string
   readonly happened_at: Date
-  readonly attempts: number
   readonly lead_ref: string | null
   readonly sealed: Buffer | null
   readonly wrapped: Buffer | null
   readonly key_version: number | null
 }
 
-export class Postbacks {
-  readonly #settings: PostbacksSettings
-  #timer: Timer | null = null
-  #passing: Promise<void> = Promise.resolve()
-  #stopped = false
-  #failed = false
-  #sweptAt = Number.NEGATIVE_INFINITY
+export function postbackOutbox(settings: PostbacksSettings): Outbox<DuePostback> {
+  const { db, clock, log } = settings
+  const read = sql<DuePostback>`
+    select m.*, l.lead_ref, l.sealed, k.wrapped, k.key_version
+    from mine m left join leads l on l.id = m.lead_id left join lead_keys k on k.lead_id = m.lead_id
+    order by m.happened_at`
+  return new Outbox({ ...{ db, clock, log, read }, table: 'postbacks', send: (due) => sendPostback(settings, due) })
+}
 
-  constructor(settings: PostbacksSettings) {
-    this.#settings = settings
+async function sendPostback(settings: PostbacksSettings, due: DuePostback): Promise<Delivered | 'unwanted'> {
+  const { courier, clock, snapshot, seal } = settings
+  const postback = snapshot().sources.get(due.source)?.postbacks.get(due.campaign)
+  if (!postback?.events.has(due.event)) return 'unwanted'
+  const facts = {
+    eventId: due.id,
+    event: due.event,
+    at: due.happened_at.getTime(),
+    leadId: due.lead_id,
+    leadRef: due.lead_ref,
+    status: due.status,
+    payout: micros(due.payout),
+    currency: due.currency,
+    subs: subsOf(seal, due),
   }
+  return courier.carry(postbackRequest(postback, facts, clock.wall()))
+}
 
-  start(): void {
-    const { clock, everyMs = 1_000 } = this.#settings
-    if (this.#stopped) return
-    this.#timer = clock.after(ms(everyMs), () => {
-      this.#passing = this.#passSafely().then(() => this.start())
-    })
-  }
-
-  /** Waits for what is being sent. */
-  async stop(): Promise<void> {
-    this.#stopped = true
-    this.#timer?.cancel()
-    await this.#passing
-  }
-
-  /** Sends all that is due. Rejects where the ledger is away. */
-  async pass(): Promise<void> {
-    for (let sent = AT_ONCE; sent === AT_ONCE && !this.#stopped; ) {
-      const due = await this.#claim()
-      await Promise.all(due.map((one) => this.#send(one)))
-      sent = due.length
-    }
-    await this.#sweep()
-  }
-
-  async #passSafely(): Promise<void> {
-    try {
-      await this.pass()
-      this.#failed = false
-    } catch (error) {
-      if (!this.#failed) this.#settings.log(`postbacks wait for the ledger: ${(error as Error).message}`)
-      this.#failed = true
-    }
-  }
-
-  async #claim(): Promise<readonly Due[]> {
-    const { rows } = await sql<Due>`
-      with mine as (
-        update postbacks set due_at = now() + ${CLAIMED_FOR}, attempts = attempts + 1
-        where id in (
-          select id from postbacks where sent_at is null and dead_at is null and due_at <= now()
-          order by due_at limit ${AT_ONCE} for update skip locked)
-        returning *
-      )
-      select m.*, l.lead_ref, l.sealed, k.wrapped, k.key_version
-      from mine m left join leads l on l.id = m.lead_id left join lead_keys k on k.lead_id = m.lead_id
-      order by m.happened_at`.execute(this.#settings.db)
-    return rows
-  }
-
-  async #send(due: Due): Promise<void> {
-    const { courier, clock, snapshot, db } = this.#settings
-    const postback = snapshot().sources.get(due.source)?.postbacks.get(due.campaign)
-    if (!postback?.events.has(due.event)) {
-      await sql`update postbacks set sent_at = now(), failure = 'unwanted' where id = ${due.id}`.execute(db)
-      return
-    }
-    const facts = {
-      eventId: due.id,
-      event: due.event,
-      at: due.happened_at.getTime(),
-      leadId: due.lead_id,
-      leadRef: due.lead_ref,
-      status: due.status,
-      payout: micros(due.payout),
-      currency: due.currency,
-      subs: this.#subsOf(due),
-    }
-    await this.#note(due, await courier.carry(postbackRequest(postback, facts, clock.wall())))
-  }
-
-  /** None where the person was erased. */
-  #subsOf({ lead_id, sealed, wrapped, key_version }: Due): Readonly<Record<string, string>> {
-    if (sealed === null || wrapped === null || key_version === null) return {}
-    const text = this.#settings.seal.open(lead_id, {
-      sealed: sealed.toString('base64'),
-      wrappedKey: wrapped.toString('base64'),
-      keyVersion: key_version,
-    })
-    return leadFromJson(text).subs
-  }
-
-  async #note({ id, attempts }: Due, said: Delivered): Promise<void> {
-    const { db } = this.#settings
-    if ('status' in said && said.status >= 200 && said.status < 300) {
-      await sql`update postbacks set sent_at = now(), failure = null where id = ${id}`.execute(db)
-      return
-    }
-    const failure = 'status' in said ? `http_${said.status}` : said.failure
-    await sql`update postbacks set failure = ${failure},
-      due_at = now() + ${postbackPauseMs(attempts)} * interval '1 ms',
-      dead_at = case when queued_at < now() - ${GIVEN_UP_AFTER} then now() end
-      where id = ${id}`.execute(db)
-  }
-
-  /** What was heard a week ago, or given up a quarter ago, is forgotten. */
-  async #sweep(): Promise<void> {
-    const { clock, db } = this.#settings
-    if (clock.mono() - this.#sweptAt < HOUR_MS) return
-    this.#sweptAt = clock.mono()
-    await sql`delete from postbacks where id in (
-      select id from postbacks where sent_at < now() - interval '7 days'
-      union all select id from postbacks where dead_at < now() - interval '90 days' limit 10000)`.execute(db)
-  }
+/** None where the person was erased. */
+function subsOf(
+  seal: Sealer,
+  { lead_id, sealed, wrapped, key_version }: DuePostback,
+): Readonly<Record<string, string>> {
+  if (sealed === null || wrapped === null || key_version === null) return {}
+  const text = seal.open(lead_id, {
+    sealed: sealed.toString('base64'),
+    wrappedKey: wrapped.toString('base64'),
+    keyVersion: key_version,
+  })
+  return leadFromJson(text).subs
 }
 
 /** Has the ledger queue postbacks for whoever the version names, before it is in force. */

@@ -8,11 +8,12 @@ import type { LookupAll } from '../buyers/guard.ts'
 import { readSecret, signature } from '../buyers/sign.ts'
 import { systemClock } from '../engine/clock.ts'
 import { exampleLead } from '../engine/example.ts'
-import { listPostbacks, Postbacks, replayPostbacks } from '../engine/postbacks.ts'
+import { listPostbacks, postbackOutbox, replayPostbacks } from '../engine/postbacks.ts'
 import { createSealer } from '../engine/seal.ts'
 import { openPool, queriesOver } from '../engine/store/postgres.ts'
 import type { LedgerTables } from '../engine/store/tables.ts'
-import { filledIn, MACROS, macrosIn, type PostbackFacts, postbackPauseMs } from '../rules/postback.ts'
+import { filledIn, MACROS, macrosIn, type PostbackFacts } from '../rules/postback.ts'
+import { retryPauseMs } from '../rules/retry.ts'
 import { micros } from '../rules/units.ts'
 import { compileVersion } from '../rules/version.ts'
 import { type Door, House, houseConfig, send } from './inbound-kit.ts'
@@ -166,7 +167,7 @@ describe('what is not heard', () => {
     await due(json.lead_id)
     const heard = await toldOf(json.lead_id, 3)
     expect(new Set(heard.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
-    expect([1, 2, 3, 10, 11, 500].map(postbackPauseMs)).toEqual([5e3, 10e3, 20e3, 1800e3, 1800e3, 1800e3])
+    expect([1, 2, 3, 10, 11, 500].map(retryPauseMs)).toEqual([5e3, 10e3, 20e3, 1800e3, 1800e3, 1800e3])
   })
 
   it('is given up after a day, and sent again where an operator says so', async () => {
@@ -191,7 +192,7 @@ describe('what is not heard', () => {
   it('goes nowhere inside the house, whatever its name says', async () => {
     const { port } = source.address() as AddressInfo
     const lookup: LookupAll = (_, __, found) => found(null, [{ address: '10.0.0.1', family: 4 }])
-    const courier = createCourier({ allowedCidrs: [], lookup })
+    const courier = createCourier({ clock: systemClock(), allowedCidrs: [], lookup })
     for (const origin of [`http://127.0.0.1:${port}`, 'http://postbacks.example'])
       expect(await courier.carry({ method: 'GET', origin, path: '/', headers: [], body: '' })).toEqual({
         failure: 'guard',
@@ -207,10 +208,10 @@ it('survives the processes that were about to say it', async () => {
   await one.program.kill9()
   const compiled = compileVersion(config, 1)
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
-  const courier = createCourier({ allowedCidrs: ['127.0.0.1/32'] })
+  const courier = createCourier({ clock: systemClock(), allowedCidrs: ['127.0.0.1/32'] })
   const seal = createSealer(new Map([[1, Buffer.alloc(32, 7)]]))
   const snapshot = () => compiled.snapshot
-  const another = new Postbacks({ db, clock: systemClock(), courier, seal, snapshot, log: () => {} })
+  const another = postbackOutbox({ db, clock: systemClock(), courier, seal, snapshot, log: () => {} })
   await another.pass()
   expect(await toldOf(json.lead_id)).toHaveLength(1)
   await due(json.lead_id)
