@@ -1,4 +1,5 @@
 /** A buyer's wire as four pure functions: build the ping, read its reply, build the post, read its reply. Nothing here sends. */
+import type { Scalar } from '../rules/delivery/transforms.ts'
 import type { Lead } from '../rules/lead.ts'
 import type { Reason } from '../rules/reason.ts'
 import type { Micros, WallMs } from '../rules/units.ts'
@@ -49,8 +50,8 @@ export interface WireLead {
   /** Rendered JSON fragments by field name, shared by all seats of the lead. */
   readonly fragments: Map<string, string>
   readonly test: boolean
-  /** Values as maps render them, shared by all seats; made with the first. Null: the lead does not have it. */
-  shared?: (string | null)[]
+  /** Values and how maps render them, shared by all seats; made with the first. Null: the lead does not have it. */
+  shared?: (Scalar | null)[]
 }
 
 export interface PostFacts {

@@ -37,29 +37,33 @@ export function compileText(text: Text, contract: string, encoding: Encoding): R
     const constant = encoding.write(text.join(''))
     return () => constant
   }
+  const isShared = slots.every(isSharedSlot)
+  const key = JSON.stringify(text)
   const value = valueOfText(text, contract)
+  const made = isShared && slots.some(({ stages }) => stages.length > 0) ? oncePerLead(key, value) : value
   const render: Rendered = (wire, said) => {
-    const found = value(wire, said)
+    const found = made(wire, said)
     return found === null ? null : encoding.write(found)
   }
-  return slots.every(isShared) ? oncePerLead(`${encoding.name} ${JSON.stringify(text)}`, render) : render
+  return isShared ? oncePerLead(`${encoding.name} ${key}`, render) : render
 }
 
-/** Renderings that leads share, by their place in `WireLead.shared`: an array costs a tenth of a map that grows. */
+/** What leads share, values and their renderings, by its place in `WireLead.shared`: an array costs a tenth of a map that grows. */
 const places = new Map<string, number>()
-/** What comes later is rendered for each request. A longer array with gaps would become a map. */
+/** What comes later is made for each request. A longer array with gaps would become a map. */
 const MAX_PLACES = 1_000
 
-function oncePerLead(key: string, render: Rendered): Rendered {
+function oncePerLead<T extends Scalar>(key: string, make: (wire: WireLead, said: Said) => T | null): typeof make {
   const place = places.get(key) ?? places.size
-  if (place >= MAX_PLACES) return render
+  if (place >= MAX_PLACES) return make
   places.set(key, place)
   return (wire, said) => {
-    wire.shared ??= []
-    const known = wire.shared[place]
+    wire.shared ??= new Array(places.size)
+    const { shared } = wire
+    const known = shared[place] as T | null | undefined
     if (known !== undefined) return known
-    const made = render(wire, said)
-    wire.shared[place] = made
+    const made = make(wire, said)
+    shared[place] = made
     return made
   }
 }
@@ -115,7 +119,7 @@ function joined(sources: readonly ValueOf[], between: string): ValueOf {
 }
 
 /** The same for every contract and every request of one lead. */
-function isShared({ names }: Slot): boolean {
+function isSharedSlot({ names }: Slot): boolean {
   return names.every(
     (name) =>
       'field' in name ||

@@ -2,11 +2,14 @@
 import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LEAD_ID } from './buyers-kit.ts'
-import { faultsOf, headersOf, leadOf, pingWith, postWith, RAW } from './delivery-kit.ts'
+import { compileAdapter } from '../buyers/compile.ts'
+import { factsOf, LEAD_ID } from './buyers-kit.ts'
+import { contractWith, faultsOf, headersOf, leadOf, pingWith, postWith, RAW } from './delivery-kit.ts'
 
 const sent = (text: string, raw: object = RAW): unknown =>
   JSON.parse(postWith({ post: { body: { a: text } } }, leadOf({ ...raw })).body).a
+// biome-ignore lint/suspicious/noControlCharactersInRegex: XML 1.0 has no way to write these
+const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 describe('a JSON map', () => {
@@ -205,6 +208,50 @@ describe('the other formats', () => {
     const request = postWith({ post: { format: 'text', method: 'PUT', body: '{zip}|{state}|{utility}' } })
     expect(request).toMatchObject({ method: 'PUT', body: '78701|TX|' })
   })
+})
+
+describe('a body in any format, to the byte', () => {
+  const EXPECTED: Readonly<Record<string, (there: readonly (readonly [name: string, value: string])[]) => string>> = {
+    json: (there) => JSON.stringify(Object.fromEntries(there)),
+    form: (there) => there.map(([name, value]) => `${name}=${uri(value).replaceAll('%20', '+')}`).join('&'),
+    query: (there) => there.map(([name, value]) => `${name}=${uri(value)}`).join('&'),
+    xml: (there) => `<r a="1">${there.map(([name, value]) => `<${name}>${markedUp(value)}</${name}>`).join('')}</r>`,
+  }
+  const uri = (text: string) => encodeURIComponent(text.toWellFormed())
+  const markedUp = (text: string) =>
+    text
+      .toWellFormed()
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+      .replaceAll("'", '&apos;')
+
+  it.each(Object.keys(EXPECTED))(
+    '%s: every value as the standard writes it, and nothing of one that is missing',
+    (format) => {
+      const names = ['utility', 'first_name', 'last_name', 'city', 'address']
+      const flat = Object.fromEntries(names.map((name) => [name, `{${name}}`]))
+      const body = format === 'xml' ? { r: { '@a': '1', ...flat } } : flat
+      const adapter = compileAdapter(contractWith({ post: { format, body } }))
+      const text = fc.oneof(
+        fc.stringMatching(/^[ -~]{0,20}$/),
+        fc.string({ unit: 'grapheme', maxLength: 20 }).filter((drawn) => !NOT_XML.test(drawn)),
+      )
+      fc.assert(
+        fc.property(fc.array(fc.option(text), { minLength: names.length, maxLength: names.length }), (drawn) => {
+          const there = names.flatMap((name, at) => (drawn[at] == null ? [] : [[name, drawn[at]] as const]))
+          const lead = leadOf()
+          const values = new Map(there.map(([name, value]) => [name, { raw: value, normal: value }]))
+          const wire = { ...lead, lead: { ...lead.lead, values } }
+          const { path, body: sent } = adapter.postRequest(wire, factsOf(contractWith({})))
+          const bytes = format === 'query' ? path.replace(/^.*?v=2&?/, '') : sent.replace(/^<[?].*?[?]>/, '')
+          expect(bytes).toBe(EXPECTED[format]!(there))
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 })
 
 describe('headers', () => {
