@@ -1,4 +1,5 @@
 /** What a source earns, what a bid must reach, and what it counts for: payout, effective floor, effective value. */
+import type { PayoutPromise } from './auction.ts'
 import { type Micros, micros, PPM_PER_WHOLE, type Ppm, roundDownToMinor, shareOf } from './units.ts'
 import type { PayoutRule } from './version.ts'
 
@@ -12,6 +13,16 @@ export function payoutOf(rule: PayoutRule, bids: readonly Micros[], minorDigits:
   if (marginFloor === undefined) return roundDownToMinor(shareOf(sumOf(bids), share), minorDigits)
   const each = bids.map((bid) => micros(Math.max(0, Math.min(shareOf(bid, share), bid - marginFloor))))
   return roundDownToMinor(sumOf(each), minorDigits)
+}
+
+/** The same where the source was promised something for a sale; nothing without one. */
+export function earnedFor(
+  { payout: rule, minorDigits }: { readonly payout: PayoutRule; readonly minorDigits: number },
+  promise: PayoutPromise | null,
+  bids: readonly Micros[],
+): Micros {
+  const payout = payoutOf(rule, bids, minorDigits)
+  return promise === null || bids.length === 0 ? payout : micros(Math.max(payout, promise.payout))
 }
 
 export interface FloorTerms {

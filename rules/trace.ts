@@ -26,6 +26,12 @@ export interface Trace {
   readonly rows: readonly TraceRow[]
 }
 
+/** A stored trace; null where there is none, or its lead was decided without an auction. */
+export function readTrace(text: string | null): Trace | null {
+  const parsed = text ? JSON.parse(text) : null
+  return parsed?.rows ? (parsed as Trace) : null
+}
+
 export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow {
   switch (event.on) {
     case 'bid':

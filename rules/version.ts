@@ -19,6 +19,7 @@ import type { Condition } from './filter.ts'
 import type { Redirects } from './onward.ts'
 import type { Postback } from './postback.ts'
 import type { ContractRules, HouseRules } from './prices.ts'
+import type { ReturnTerms } from './returns.ts'
 import type { Schedule } from './schedule.ts'
 import type { ListSpec } from './suppression.ts'
 import type { Throttle } from './throttle.ts'
@@ -228,6 +229,8 @@ export interface Contract {
   readonly idempotent: boolean
   /** What happens to an in-doubt post that nobody resolves in time. */
   readonly inDoubt: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
+  /** What the buyer may give back of what it bought under it; null: nothing. */
+  readonly returns: ReturnTerms | null
   readonly delivery: Delivery
 }
 

@@ -96,6 +96,7 @@ export function contractAt(
     serverError: 'in_doubt',
     idempotent: false,
     inDoubt: 'hold_unbilled',
+    returns: null,
     ...more,
     delivery: {
       pingUrl: `${url}/${id}/ping`,

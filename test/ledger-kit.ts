@@ -162,7 +162,7 @@ export function final(
     copies: sold ? 1 : 0,
     reasons: [],
     redirectUrl: null,
-    trace: '{"rows":[["durable",5]]}',
+    trace: storedTrace(),
     sighting: status?.status === 'unsold' ? null : soldSighting(leadId),
     outcomes: { 'acme|sold|won': 1, 'bolt|lost|lower_bid': 1 },
     awaited: false,
@@ -180,6 +180,13 @@ export function final(
     ...given,
   }
 }
+
+/** Of an auction of which nothing is told but what was promised. */
+export const storedTrace = (opening: object = {}, version = 1): string =>
+  JSON.stringify({
+    ...{ machine: 1, version, campaign: 'solar', source: 'demo', term: 1, rows: [['durable', 5]] },
+    opening: { eligible: [], dice: [], excluded: {}, ...opening },
+  })
 
 /** Acme has bought it: what is kept of that for 90 days. */
 export const soldSighting = (leadId: string, at = Date.now()): Sighting => ({

@@ -18,6 +18,7 @@ import {
   received,
   result,
   sealer,
+  storedTrace,
   type TestEngine,
 } from './ledger-kit.ts'
 import { VirtualClock } from './world/clock.ts'
@@ -78,7 +79,7 @@ describe('a sale', () => {
     const row = final(leadId, [result({ price: micros(18_000_000), priceCut: true })], {})
     for (let i = 0; i < 3; i++) await engine.ledger.result(row)
     const { lead, sales, entries, intents } = (await leadFile(kit.db, leadId))!
-    expect(lead).toMatchObject({ status: 'sold', payout: 14_000_000, copies: 1, trace: '{"rows":[["durable",5]]}' })
+    expect(lead).toMatchObject({ status: 'sold', payout: 14_000_000, copies: 1, trace: storedTrace() })
     expect(intents).toMatchObject([{ state: 'accepted', reason: 'won', bid: 20_000_000, price: 18_000_000 }])
     expect(sales).toMatchObject([{ copy: 0, contract: 'acme', price: 18_000_000, payout: 14_000_000, price_cut: true }])
     expect(Object.fromEntries(entries.map(({ account, amount }) => [account, amount]))).toEqual({

@@ -5,6 +5,7 @@ import type { Snapshot } from '../../rules/version.ts'
 import { capLines } from '../cap-lines.ts'
 import { Versions } from '../configuration/versions.ts'
 import { takeBuyerFile } from '../doubts/buyer-file.ts'
+import { Returns } from '../returns/returns.ts'
 import type { Sealer } from '../seal.ts'
 import { searchLeads } from '../search.ts'
 import type { HotStore } from '../store/port.ts'
@@ -47,6 +48,7 @@ export function adminData(sources: AdminSources): AdminPort {
       return newest ? capLines(newest, hot, wallMs(Date.now()), owner, SHOWN_CAPS) : []
     },
     resolve: sources.resolve,
+    returns: new Returns({ db, sealer, versions }),
     reconcileBuyer: (file, by) => takeBuyerFile({ db, resolve: sources.resolve }, file, by),
     async search(query) {
       const newest = await versions.get((await newestVersion(db)).number)

@@ -3,7 +3,7 @@ import type { AuctionTerms, Outcome } from '../../rules/auction.ts'
 import { explain } from '../../rules/explain.ts'
 import { outcomes, step } from '../../rules/step.ts'
 import { auctionTerms } from '../../rules/terms.ts'
-import { commandRow, eventRow, replay, type Trace, type TraceRow, traceLines } from '../../rules/trace.ts'
+import { commandRow, eventRow, readTrace, replay, type Trace, type TraceRow, traceLines } from '../../rules/trace.ts'
 import { formatMoney, micros, wallMs } from '../../rules/units.ts'
 import type { Campaign, Snapshot } from '../../rules/version.ts'
 import type { LeadFile } from '../store/queries.ts'
@@ -42,11 +42,7 @@ export function leadPage(file: LeadFile, version: Snapshot | null): LeadPage {
 }
 
 /** The version of a stored trace, which may be later than the one that received the lead; null where there is no trace. */
-export function traceOf(file: LeadFile): Trace | null {
-  const { trace } = file.lead
-  const parsed = trace ? JSON.parse(trace) : null
-  return parsed?.rows ? (parsed as Trace) : null
-}
+export const traceOf = ({ lead }: LeadFile): Trace | null => readTrace(lead.trace)
 
 function tell(file: LeadFile, version: Snapshot | null): { seats: readonly SeatPage[]; trace: readonly TraceLine[] } {
   const trace = traceOf(file)

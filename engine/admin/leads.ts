@@ -6,10 +6,8 @@ import * as problem from '../problem.ts'
 import { PAGE_MOST } from '../search.ts'
 import { type Call, json, type Operation, type Page } from './operation.ts'
 import type { AdminPort } from './port.ts'
-import { given, id, moment, money, nullable, object, text, whole, words } from './shapes.ts'
+import { given, id, moment, money, nullable, object, text, uuid, whole, words } from './shapes.ts'
 
-const uuid = (description: string) =>
-  Type.String({ description, pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' })
 const opt = Type.Optional
 const value = (description: string) => Type.String({ minLength: 1, maxLength: 300, description })
 const amount = (description: string) => Type.String({ description, pattern: '^\\d{1,9}(\\.\\d{1,6})?$' })

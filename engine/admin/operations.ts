@@ -14,6 +14,7 @@ import type { AdminPort } from './port.ts'
 import { reconciliationOperations } from './reconciliation.ts'
 import { reportOperations } from './reports.ts'
 import { resourceOperations } from './resources.ts'
+import { returnOperations } from './returns.ts'
 import { switchOperations } from './switches.ts'
 import { trialOperations } from './trials.ts'
 import { versionOperations } from './versions.ts'
@@ -33,6 +34,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...balanceOperations(db),
     ...leadOperations(data),
     ...reconciliationOperations(data),
+    ...returnOperations(data.returns),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
     ...reportOperations(db),

@@ -3,6 +3,7 @@
 import type { CapLine, Owner } from '../cap-lines.ts'
 import type { BuyerFile, FileReport } from '../doubts/buyer-file.ts'
 import type { ResolveAnswer, Verdict, Which } from '../doubts/resolve.ts'
+import type { Returns } from '../returns/returns.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
 
@@ -18,6 +19,7 @@ export interface AdminPort {
   reconcileBuyer(file: BuyerFile, by: string): Promise<FileReport | null>
   /** Gives a verdict on a post in doubt. */
   resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
+  readonly returns: Returns
   hotDump(): Promise<HotDump>
   /** What is used of the caps, balances and throttles in force. */
   capLines(owner: Owner): Promise<readonly CapLine[]>

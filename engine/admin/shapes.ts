@@ -19,6 +19,8 @@ export const whole = (description: string, minimum = 0) =>
   Type.Integer({ description, minimum, maximum: Number.MAX_SAFE_INTEGER })
 
 export const id = (description: string) => Type.String({ description, pattern: ID })
+export const uuid = (description: string) =>
+  Type.String({ description, pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' })
 /** A number in a path or a query. */
 export const numeral = (description: string) => Type.String({ description, pattern: '^\\d{1,9}$' })
 export const words = (...allowed: string[]) => Type.Enum(allowed)

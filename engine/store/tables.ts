@@ -169,6 +169,9 @@ export interface LeadsTable {
   /** It waited for a contract to open, and may be sold until then. */
   queue_until: ReadOnly<Date | null>
   remembers: ReadOnly<Level>
+  /** How many of its copies were returned, and what was taken back from its source. */
+  returned: ReadOnly<number>
+  clawed_back: ReadOnly<number>
   redirects: ReadOnly<number>
   redirected_at: ReadOnly<Date | null>
 }
@@ -344,6 +347,38 @@ export interface ResolutionsTable {
   at: Moment
 }
 
+export type ReturnState = 'asked' | 'approved' | 'refused'
+
+export interface ReturnsTable {
+  id: ReadOnly<string>
+  lead_id: ReadOnly<string>
+  contract: ReadOnly<string>
+  copy: ReadOnly<number>
+  buyer: ReadOnly<string>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  currency: ReadOnly<string>
+  price: ReadOnly<number>
+  held_at: Moment
+  sold_at: Moment
+  reason_code: ReadOnly<string>
+  note: ReadOnly<string | null>
+  state: ReadOnly<ReturnState>
+  clawback_from: ReadOnly<'source' | 'us'>
+  beyond_terms: ReadOnly<boolean>
+  asked_by: ReadOnly<string>
+  asked_at: Moment
+  decided_by: ReadOnly<string | null>
+  decided_at: ReadOnly<Date | null>
+  verdict_note: ReadOnly<string | null>
+  clawback: ReadOnly<number>
+}
+
+export interface LateQuartersTable {
+  quarter: Date
+  n: number
+}
+
 export interface RetentionTable {
   singleton: Generated<boolean>
   kept_from: ReadOnly<string | null>
@@ -384,6 +419,8 @@ export interface LedgerTables {
   balances: BalancesTable
   balance_entries: BalanceEntriesTable
   events: EventsTable
+  returns: ReturnsTable
+  late_quarters: LateQuartersTable
   retention: RetentionTable
   carried: CarriedTable
 }

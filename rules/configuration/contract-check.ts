@@ -64,6 +64,7 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
     checkDeadlines(check, path, contract, campaign)
   }
   checkSources(check, path, contract)
+  checkReturns(check, path, contract, campaign)
   checkContractCaps(check, path, contract)
   if (contract.throttle !== undefined && !isPinged(contract) && !check.broken(`${path}.delivery`)) {
     check.fault(`${path}.throttle`, 'says how often it may be pinged, and it is not pinged: cap its sales instead.')
@@ -145,6 +146,27 @@ function checkDeadlines(
   if (earlier + ping + post > total) {
     const message = `where the ${at} tiers before use all their ${earlier} ms of pings, a post of ${post} ms no longer fits into ${total} ms.`
     check.warn(`${path}.post_ms`, message)
+  }
+}
+
+/** What nobody could give back, and money that a source keeps in any case. */
+function checkReturns(
+  check: Check,
+  path: string,
+  { returns }: Draft<ContractFile>,
+  campaign: Draft<CampaignFile> | undefined,
+): void {
+  if (returns === undefined) return
+  if (returns.reason_codes?.length === 0) {
+    const codes = DEFAULTS.returns.reason_codes.join(', ')
+    check.fault(`${path}.returns.reason_codes`, `is an empty list: name some, or remove the key to take ${codes}.`)
+  }
+  if (returns.share === 0) {
+    check.warn(`${path}.returns.share`, 'is 0, so nothing may be returned: remove returns, or say how much may be.')
+  }
+  if (returns.clawback === 'source' && campaign?.payout?.payout_on === 'accepted') {
+    const message = `takes nothing back where campaign "${check.draft.contracts![path.slice('contracts.'.length)]?.campaign}" pays for each lead that it takes: say "clawback: us".`
+    check.warn(`${path}.returns.clawback`, message)
   }
 }
 

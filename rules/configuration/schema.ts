@@ -24,6 +24,22 @@ export const DEFAULTS = {
   honeypot: 'website',
   graph_url: 'https://graph.facebook.com/v21.0',
   buyer_duplicate_days: 90,
+  returns: {
+    max_age_days: 7,
+    share: 0.1,
+    reason_codes: [
+      'disconnected',
+      'duplicate',
+      'fraud',
+      'no_consent',
+      'no_request',
+      'outside_filter',
+      'wrong_number',
+      'wrong_person',
+    ],
+    approval: 'operator',
+    clawback: 'source',
+  },
 } as const
 
 /** No ping tier may take longer: beyond it a source's own client gives up. */
@@ -261,6 +277,18 @@ const BuyerShape = object({
   caps: opt(Caps),
 })
 
+/** A longer window would outlive what a source may still be asked for. */
+const RETURN_MAX_DAYS = 90
+const Returns = object({
+  max_age_days: opt(whole(1, RETURN_MAX_DAYS, 'days after the sale')),
+  share: opt(
+    Type.Number({ minimum: 0, maximum: 1, expects: 'a share from 0 to 1 of what it buys in a month, such as 0.1' }),
+  ),
+  reason_codes: opt(list(id('a reason code'), 'a list of reason codes', 50)),
+  approval: opt(word('operator', 'automatic')),
+  clawback: opt(word('source', 'us')),
+})
+
 const ContractShape = object({
   buyer: id('a buyer'),
   campaign: id('a campaign'),
@@ -291,6 +319,7 @@ const ContractShape = object({
   server_error: opt(word('in_doubt', 'rejected')),
   idempotent: opt(flag()),
   in_doubt: opt(word('hold_unbilled', 'assume_sold', 'timeout_is_no_sale')),
+  returns: opt(Returns),
   delivery: DeliveryShape,
 })
 

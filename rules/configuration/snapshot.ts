@@ -3,9 +3,10 @@
 import { type DuplicatePolicy, type Market, policiesOf } from '../duplicates.ts'
 import { prepareEligibility } from '../eligibility.ts'
 import { POSTBACK_EVENTS } from '../postback.ts'
+import type { ReturnTerms } from '../returns.ts'
 import type { Schedule } from '../schedule.ts'
 import type { Throttle } from '../throttle.ts'
-import { type Micros, ms, parseMoney, wallMs } from '../units.ts'
+import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from '../units.ts'
 import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from '../version.ts'
 import { balanceRule, capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './check.ts'
@@ -17,6 +18,7 @@ import {
   type BuyerFile,
   type CampaignFile,
   type ConfigFile,
+  type ContractFile,
   DEFAULTS,
   type SourceFile,
   type ThrottleFile,
@@ -269,8 +271,16 @@ function buildContract(
     serverError: contract.server_error ?? 'in_doubt',
     idempotent: contract.idempotent ?? false,
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
+    returns: contract.returns ? returnTerms(contract.returns) : null,
     delivery: made.deliveries.get(id)!,
   }
+}
+
+/** What a group leaves out is as the defaults have it. */
+export function returnTerms(file: NonNullable<ContractFile['returns']>): ReturnTerms {
+  const { max_age_days, share, reason_codes, approval, clawback } = { ...DEFAULTS.returns, ...file }
+  const terms = { share: ppm(Math.round(share * PPM_PER_WHOLE)), reasonCodes: reason_codes, approval, clawback }
+  return { ...terms, maxAgeDays: max_age_days }
 }
 
 const schedulesAt = ({ schedules }: Made, paths: readonly string[]): readonly Schedule[] =>

@@ -1,6 +1,6 @@
 /** The state of one auction, and what its parts share: its seats, their money, and how a seat ends. */
 import type { AuctionTerms, LeadStatus, Opening, Outcome, PayoutPromise, PostResult, SeatTerms } from '../auction.ts'
-import { adjusted, effectiveFloor, payoutOf } from '../money.ts'
+import { adjusted, earnedFor, effectiveFloor } from '../money.ts'
 import type { Reason } from '../reason.ts'
 import { byBid, type Ranked } from '../strategy.ts'
 import { type Micros, micros } from '../units.ts'
@@ -142,10 +142,6 @@ export function stopSelling(state: AuctionState, seat: SeatState): void {
 
 /** What one more copy at this price adds to what the source earns for copies that sold at these. */
 export function payoutFor(state: AuctionState, sold: readonly Micros[], price: Micros): Micros {
-  return micros(earned(state, [...sold, price]) - earned(state, sold))
-}
-
-function earned({ terms, promise }: AuctionState, bids: readonly Micros[]): Micros {
-  const payout = payoutOf(terms.payout, bids, terms.minorDigits)
-  return promise === null || bids.length === 0 ? payout : micros(Math.max(payout, promise.payout))
+  const { terms, promise } = state
+  return micros(earnedFor(terms, promise, [...sold, price]) - earnedFor(terms, promise, sold))
 }

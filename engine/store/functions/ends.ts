@@ -87,6 +87,7 @@ const CONCLUDE = `
     l leads%rowtype;
     c record;
     v_status text;
+    v_earned bigint;
     v_payout bigint;
   begin
     select * into l from leads where id = p_lead for update;
@@ -107,7 +108,8 @@ const CONCLUDE = `
     end if;
     v_status := case when c.copies > 0 then 'sold' when c.in_doubt > 0 then 'pending'
       when c.intents > 0 or l.queue_until is not null then 'unsold' else 'expired' end;
-    v_payout := case when c.in_doubt > 0 then c.payout else greatest(c.payout, l.owed) end;
+    v_earned := case when c.in_doubt > 0 then c.payout else greatest(c.payout, l.owed) end;
+    v_payout := v_earned - l.clawed_back;
     if l.status = v_status and l.copies = c.copies and l.payout = v_payout then
       return v_status;
     end if;
@@ -118,13 +120,14 @@ const CONCLUDE = `
     if not l.test then
       insert into entries (lead_id, copy, cause, account, amount, currency)
       select p_lead, 0, 'accepted', a.account, a.amount, l.currency
-      from (values ('source:' || l.source, v_payout - c.payout), ('margin', c.payout - v_payout)) as a(account, amount)
-      where v_payout > c.payout;
+      from (values ('source:' || l.source, v_earned - c.payout), ('margin', c.payout - v_earned)) as a(account, amount)
+      where v_earned > c.payout;
       perform remember_lead(p_lead);
       perform add_rollups(p_engine, conclusion_rollups(p_lead, l.campaign, l.source, l.status, v_status));
     end if;
     if v_status <> 'pending' then
-      perform queue_postback(p_lead, case when l.status is null and v_status = 'sold' then 'sold' else 'resolved' end);
+      perform queue_postback(p_lead, case when l.status is null and v_status = 'sold' then 'sold'
+        when l.status = 'sold' and l.payout <> v_payout then 'adjusted' else 'resolved' end);
     end if;
     return v_status;
   end $$;
@@ -169,11 +172,14 @@ const CONCLUDE = `
   $$;
 `
 
-/** The first verdict on a doubt stands; one that contradicts it is kept as a dispute and changes nothing. */
+/**
+ * The first verdict on a doubt stands; one that contradicts it is kept as a dispute and changes nothing. `p_payout`: what
+ * the copy adds to the payout where it is sold, seeing how the others ended; null: what was thought when it was posted.
+ */
 const RESOLVE = `
   create function resolve_doubt(
     p_engine integer, p_lead uuid, p_copy integer, p_contract text, p_state text, p_reason text, p_reason_name text,
-    p_price bigint, p_buyer_reference text, p_redirect_url text, p_by text
+    p_price bigint, p_buyer_reference text, p_redirect_url text, p_by text, p_payout bigint default null
   ) returns json language plpgsql
   set enable_seqscan = off as $$
   declare
@@ -193,7 +199,7 @@ const RESOLVE = `
     perform write_results(p_engine, p_lead, p_lead, json_build_array(json_build_object(
       'leadId', p_lead, 'term', i.term, 'contract', i.contract, 'attempt', i.attempt, 'state', p_state,
       'reason', p_reason, 'reasonName', p_reason_name, 'price', least(coalesce(nullif(p_price, 0), i.price), i.price),
-      'payout', case when p_state = 'accepted' then i.payout else 0 end,
+      'payout', case when p_state = 'accepted' then coalesce(p_payout, i.payout) else 0 end,
       'buyerReference', coalesce(p_buyer_reference, i.buyer_reference), 'redirectUrl', p_redirect_url,
       'priceCut', coalesce(p_price > 0 and p_price < i.price, false))), p_by);
     select * into l from leads where id = p_lead;

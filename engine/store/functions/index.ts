@@ -5,7 +5,10 @@ import { INQUIRIES } from './inquiries.ts'
 import { OFFERS } from './offers.ts'
 import { PARTITIONS } from './partitions.ts'
 import { POSTBACKS } from './postbacks.ts'
+import { RETURNS } from './returns.ts'
 import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
-export const FUNCTIONS: string = [PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES].join('\n')
+export const FUNCTIONS: string = [PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES, RETURNS].join(
+  '\n',
+)

@@ -63,6 +63,7 @@ export const PARTITIONS = `
       v_name := v_table || '_' || to_char(v_day, 'YYYYMMDD');
       execute format('drop table if exists %I', v_name);
     end loop;
+    delete from returns where lead_id < uuid_at((v_day + 1)::timestamp at time zone 'UTC');
     update retention set kept_from = v_day + 1;
     return v_day;
   end $$;

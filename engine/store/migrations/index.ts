@@ -16,6 +16,7 @@ import * as redirects from './0015_redirects.ts'
 import * as retention from './0016_retention.ts'
 import * as owed from './0017_owed.ts'
 import * as reports from './0019_reports.ts'
+import * as returns from './0020_returns.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
@@ -34,4 +35,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0016_retention': retention,
   '0017_owed': owed,
   '0019_reports': reports,
+  '0020_returns': returns,
 }

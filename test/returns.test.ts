@@ -1,0 +1,280 @@
+/** Returns on a real ledger: each reverses one sale, by the terms under which it was sold, and never more than was paid. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Balances } from '../engine/balances.ts'
+import { Versions } from '../engine/configuration/versions.ts'
+import { Rebuild } from '../engine/rebuild.ts'
+import { type ReturnGiven, Returns } from '../engine/returns/returns.ts'
+import { MemoryStore } from '../engine/store/memory.ts'
+import { insertVersion, leadFile } from '../engine/store/queries.ts'
+import { micros } from '../rules/units.ts'
+import { compileVersion, type Snapshot } from '../rules/version.ts'
+import {
+  clock,
+  final,
+  intent,
+  LedgerKit,
+  received,
+  result,
+  sealer,
+  storedTrace,
+  type TestEngine,
+} from './ledger-kit.ts'
+
+const OPERATOR = { role: 'operator', label: 'ann' }
+const BUYER = { role: 'buyer', label: 'acme' }
+const DAY_MS = 86_400_000
+
+const contract = (buyer: string, returns: object | null, campaign = 'solar') => ({
+  ...{ buyer, campaign, status: 'active', price: '20.00', delivery: { post_url: `https://${buyer}.example/` } },
+  ...(returns ? { returns } : {}),
+})
+const campaign = (payout: object) => ({
+  ...{ vertical: 'solar', zone: 'UTC', payout, plan: [{ tier: 'open', strategy: 'auction', copies: 3 }] },
+})
+const CONFIG = {
+  sources: { demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solar', 'fixed'], keys: [] } },
+  campaigns: { solar: campaign({ share: 0.7 }), fixed: campaign({ fixed: '5.00' }) },
+  buyers: {
+    acme: { zone: 'America/New_York', balance: { credit: '50.00' } },
+    bolt: { zone: 'UTC' },
+    casa: { zone: 'UTC' },
+    dune: { zone: 'UTC' },
+  },
+  contracts: {
+    acme: contract('acme', { share: 1, reason_codes: ['wrong_number', 'duplicate'] }),
+    auto: contract('bolt', { share: 1, approval: 'automatic', clawback: 'us' }),
+    casa: contract('casa', { share: 0.1 }),
+    dune: contract('dune', null),
+    ...{ 'acme-fixed': contract('acme', { share: 1 }, 'fixed'), 'bolt-fixed': contract('bolt', { share: 1 }, 'fixed') },
+  },
+}
+
+let kit: LedgerKit
+let engine: TestEngine
+let snapshot: Snapshot
+let returns: Returns
+beforeAll(async () => {
+  kit = await LedgerKit.open()
+  engine = await kit.engine()
+  await insertVersion(kit.db, { canonical: JSON.stringify(CONFIG), by: 'root', note: null })
+  const compiled = compileVersion(CONFIG, 1)
+  if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
+  snapshot = compiled.snapshot
+  returns = new Returns({ db: kit.db, sealer, versions: new Versions(kit.db) })
+})
+afterAll(() => kit.close())
+
+interface Copy {
+  readonly contract: string
+  readonly buyer?: string
+  readonly price?: number
+  readonly payout?: number
+  readonly state?: 'accepted' | 'in_doubt'
+}
+
+/** A lead of which these copies were sold, in millions of micros. */
+async function sold(copies: readonly Copy[], given: { readonly owed?: number; readonly opening?: object } = {}) {
+  const campaignId = snapshot.campaigns.get('fixed')!.contracts.some(({ id }) => id === copies[0]!.contract)
+    ? 'fixed'
+    : 'solar'
+  const row = received({ campaign: campaignId, owed: micros(given.owed ?? 0) })
+  await engine.ledger.received(row)
+  const money = ({ price = 20, payout = 14 }: Copy) => ({
+    price: micros(price * 1e6),
+    payout: micros(Math.round(payout * 1e6)),
+  })
+  const ends = []
+  for (const [copy, one] of copies.entries()) {
+    const {
+      contract: of,
+      buyer = snapshot.campaigns.get(campaignId)!.contracts.find(({ id }) => id === of)!.buyer.id,
+    } = one
+    const post = { contract: of, buyer, copy, ...money(one) }
+    expect(await engine.ledger.intent(intent(row.leadId, post), [])).toBe('INTENDED')
+    ends.push(result({ ...post, state: one.state ?? 'accepted' }))
+  }
+  const accepted = ends.filter(({ state }) => state === 'accepted')
+  const payout = micros(accepted.reduce((sum, one) => sum + one.payout, 0))
+  const trace = storedTrace(given.opening ?? {})
+  const status = { status: accepted.length > 0 ? 'sold' : 'pending', payout, copies: accepted.length, trace } as const
+  await engine.ledger.result(final(row.leadId, ends, status, { campaign: campaignId }))
+  return row.leadId
+}
+
+const asked = (leadId: string, more: Partial<ReturnGiven> = {}): ReturnGiven => ({
+  ...{ leadId, contract: 'acme', reasonCode: 'wrong_number', note: null, by: BUYER },
+  ...more,
+})
+async function approved(leadId: string, more: Partial<ReturnGiven> = {}): Promise<string> {
+  const answer = await returns.ask(asked(leadId, more))
+  if (!answer.ok) throw new Error(answer.detail)
+  await returns.decide({ id: answer.id, approve: true, note: null, by: OPERATOR })
+  return answer.id
+}
+/** What each account has of a lead, in units, by cause. */
+async function money(leadId: string) {
+  const { lead, entries } = (await leadFile(kit.db, leadId))!
+  expect(entries.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
+  const of = (cause: string) =>
+    Object.fromEntries(
+      entries.filter((one) => one.cause === cause).map(({ account, amount }) => [account, amount / 1e6]),
+    )
+  return { status: lead.status, payout: lead.payout / 1e6, returned: lead.returned, return: of('return') }
+}
+
+describe('a return', () => {
+  it('is asked for once a copy, decided once, and reverses the sale', async () => {
+    const leadId = await sold([{ contract: 'acme' }])
+    const first = await returns.ask(asked(leadId, { note: 'said 555-0142 is not hers' }))
+    expect(first).toMatchObject({ ok: true, state: 'asked', why: null })
+    const again = await Promise.all([returns.ask(asked(leadId)), returns.ask(asked(leadId, { buyer: 'acme' }))])
+    expect(again).toEqual([first, first])
+    expect(await returns.ask(asked(leadId, { reasonCode: 'duplicate' }))).toMatchObject({ code: 'already_returned' })
+    expect(await money(leadId)).toMatchObject({ payout: 14, returned: 0, return: {} })
+    const { id } = first as { id: string }
+    const [stored] = await kit.ask<{ note: string }>('select note from returns where id = $1', [id])
+    expect(stored!.note).not.toContain('555')
+    const verdicts = await Promise.all([
+      returns.decide({ id, approve: true, note: 'sorry', by: OPERATOR }),
+      returns.decide({ id, approve: true, note: 'ok', by: { role: 'operator', label: 'bob' } }),
+    ])
+    expect(verdicts.map((one) => one.ok && [one.state, one.changed]).sort()).toEqual([
+      ['approved', false],
+      ['approved', true],
+    ])
+    expect(await money(leadId)).toEqual({
+      ...{ status: 'sold', payout: 0, returned: 1 },
+      return: { 'buyer:acme': 20, 'source:demo': -14, margin: -6 },
+    })
+    expect(await returns.decide({ id, approve: false, note: null, by: OPERATOR })).toEqual({
+      ...{ ok: false, code: 'decided', state: 'approved' },
+    })
+    const read = (await returns.read(id))!
+    expect(read).toMatchObject({ state: 'approved', note: 'said 555-0142 is not hers', clawback: 14_000_000 })
+    expect(['sorry', 'ok']).toContain(read.verdictNote)
+    const audit = await kit.ask(
+      "select actor, role, action from audit where subject like '%' || $1 || '%' order by id",
+      [leadId],
+    )
+    expect(audit).toMatchObject([
+      { actor: 'acme', role: 'buyer', action: 'return asked' },
+      { role: 'operator', action: 'return approved' },
+    ])
+  })
+
+  it('that two operators decide differently at once is decided one way', async () => {
+    const leadId = await sold([{ contract: 'acme' }])
+    const { id } = (await returns.ask(asked(leadId))) as { id: string }
+    const both = await Promise.all(
+      [true, false].map((approve) => returns.decide({ id, approve, note: null, by: OPERATOR })),
+    )
+    expect(both.filter(({ ok }) => ok)).toHaveLength(1)
+    const { state } = (await returns.read(id))!
+    expect((await money(leadId)).payout).toBe(state === 'approved' ? 0 : 14)
+  })
+
+  it('is refused in words where the terms do not allow it, and granted beyond them by an operator', async () => {
+    const [leadId, old] = [await sold([{ contract: 'acme' }, { contract: 'dune' }]), await sold([{ contract: 'acme' }])]
+    const code = async (given: Partial<ReturnGiven>, lead = leadId) => {
+      const answer = await returns.ask(asked(lead, given))
+      return answer.ok ? answer.state : answer.code
+    }
+    expect(await code({ buyer: 'bolt' })).toBe('not_found')
+    expect(await code({}, 'no-lead')).toBe('not_found')
+    expect(await code({ contract: 'dune' })).toBe('no_returns')
+    expect(await code({ reasonCode: 'bored' })).toBe('unknown_reason')
+    await kit.ask('update sales set sold_at = sold_at - $2 * interval $$1 ms$$ where lead_id = $1', [
+      old,
+      7 * DAY_MS + 1,
+    ])
+    expect(await code({}, old)).toBe('too_old')
+    expect(await code({ beyondTerms: true, reasonCode: 'bored', by: OPERATOR }, old)).toBe('asked')
+    expect(await code({ contract: 'dune', beyondTerms: true, by: OPERATOR })).toBe('asked')
+    expect(await returns.decide({ id: leadId, approve: true, note: null, by: OPERATOR })).toEqual({
+      ...{ ok: false, code: 'not_found' },
+    })
+  })
+
+  it('may be approved by nobody, and our margin may bear it', async () => {
+    const leadId = await sold([{ contract: 'auto', buyer: 'bolt' }])
+    expect(await returns.ask(asked(leadId, { contract: 'auto' }))).toMatchObject({ state: 'approved' })
+    expect(await money(leadId)).toEqual({
+      ...{ status: 'sold', payout: 14, returned: 1 },
+      return: { 'buyer:bolt': 20, 'source:demo': 0, margin: -20 },
+    })
+  })
+})
+
+describe('a share of the month', () => {
+  it('is never exceeded, however many ask at once; one that is refused makes room', async () => {
+    const leads: string[] = []
+    for (let n = 0; n < 11; n++) leads.push(await sold([{ contract: 'casa' }]))
+    const askAll = () =>
+      Promise.all(leads.map((leadId) => returns.ask(asked(leadId, { contract: 'casa', buyer: 'casa' }))))
+    const first = await askAll()
+    const granted = first.filter(({ ok }) => ok) as { id: string }[]
+    expect(granted).toHaveLength(2)
+    const over = first.find((one) => !one.ok)
+    expect(over).toMatchObject({ code: 'over_share', detail: expect.stringContaining('of the 11 copies') })
+    await returns.decide({ id: granted[0]!.id, approve: false, note: 'it rang', by: OPERATOR })
+    expect((await askAll()).filter((one) => one.ok && one.state === 'asked')).toHaveLength(2)
+    expect(
+      await kit.ask("select state, count(*)::int as n from returns where contract = 'casa' group by 1 order by 1"),
+    ).toEqual([
+      { state: 'asked', n: 2 },
+      { state: 'refused', n: 1 },
+    ])
+  })
+})
+
+describe('what the source gives back', () => {
+  const give = async (leadId: string, contract: string, buyer: string) => {
+    const before = (await money(leadId)).payout
+    await approved(leadId, { contract, buyer })
+    return before - (await money(leadId)).payout
+  }
+
+  it('of a payout that is fixed for the lead is nothing while a copy stays sold', async () => {
+    const leadId = await sold([
+      { contract: 'acme-fixed', payout: 5 },
+      { contract: 'bolt-fixed', payout: 0 },
+    ])
+    expect(await give(leadId, 'acme-fixed', 'acme')).toBe(0)
+    expect(await give(leadId, 'bolt-fixed', 'bolt')).toBe(5)
+  })
+
+  it('leaves what was promised for a sale, and what is owed in any case', async () => {
+    const promise = { payout: micros(12_000_000), marginGives: true }
+    const promised = await sold(
+      [
+        { contract: 'acme', payout: 14 },
+        { contract: 'casa', price: 10, payout: 7 },
+      ],
+      { opening: { promise } },
+    )
+    expect(await give(promised, 'acme', 'acme')).toBe(9)
+    expect((await money(promised)).payout).toBe(12)
+    const owed = await sold([{ contract: 'acme-fixed', payout: 5 }], { owed: 5_000_000 })
+    expect(await give(owed, 'acme-fixed', 'acme')).toBe(0)
+    expect(await money(owed)).toMatchObject({ payout: 5, return: { 'buyer:acme': 20, 'source:demo': 0, margin: -20 } })
+  })
+})
+
+describe('a prepaid balance', () => {
+  it('gets the money back, in the ledger and in the hot store, and a rebuild agrees; its caps stay used', async () => {
+    const warm = async (name: string) => {
+      const hot = new MemoryStore(name)
+      const rebuild = new Rebuild({ pool: kit.pool, hot, clock, log: () => {}, snapshots: () => [snapshot] })
+      await rebuild.makeWarm()
+      return { hot, balances: new Balances({ db: kit.db, hot, clock, snapshot: () => snapshot, log: () => {} }) }
+    }
+    const before = await sold([{ contract: 'acme', price: 18 }])
+    const { balances } = await warm('first')
+    const [line] = await balances.lines()
+    await approved(before)
+    await balances.look()
+    const [after] = await balances.lines()
+    expect(after).toEqual({ ...line, paidIn: line!.paidIn + 18e6, balance: line!.balance + 18e6 })
+    expect(await (await warm('second')).balances.lines()).toEqual([after])
+  })
+})
