@@ -1,8 +1,9 @@
 /** Reports: rebuilt from the ledger and equal to a recount of it, by any zone's days, quickly, and safe to open in a spreadsheet. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { resolveDoubt } from '../engine/doubts/resolve.ts'
-import { type Dimension, type ReportQuery, reportOf } from '../engine/reports/report.ts'
+import { type ReportQuery, reportOf } from '../engine/reports/report.ts'
 import { Reporter } from '../engine/reports/reporter.ts'
+import type { Dimension } from '../engine/reports/sums.ts'
 import type { FinalRow } from '../engine/store/port.ts'
 import { insertVersion } from '../engine/store/queries.ts'
 import { leadJson } from '../rules/lead.ts'
@@ -78,28 +79,13 @@ describe('what is reported', () => {
     expect(await reporter.pass()).toBe(1)
     expect(await reporter.pass()).toBe(0)
     expect(await total()).toEqual({
-      ...{
-        currency: 'USD',
-        received: 5,
-        valid: 4,
-        invalid: 1,
-        duplicates: 1,
-        sold: 1,
-        unsold: 1,
-        pending: 1,
-        expired: 0,
-      },
-      ...{ copies: 1, fill_rate: 0.25, pinged: 1, bids: 1, bid_rate: 1, average_bid: '20.00', wins: 1 },
-      ...{
-        posts: 3,
-        rejects: 1,
-        in_doubt: 1,
-        returns: 0,
-        revenue: '20.00',
-        payout: '15.00',
-        margin: '5.00',
-        epl: '5.00',
-      },
+      ...{ currency: 'USD', received: 5, valid: 4, invalid: 1, duplicates: 1, offers: 0, offered: 0 },
+      ...{ sold: 1, unsold: 1, pending: 1, expired: 0, copies: 1, fill_rate: 0.25 },
+      ...{ pinged: 1, bids: 1, bid_rate: 1, average_bid: '20.00', ping_timeouts: 0, ping_errors: 0, late_bids: 0 },
+      ...{ wins: 1, posts: 3, not_sent: 0, rejects: 1, reject_rate: 0.3333, in_doubt: 1, doubts: 1 },
+      ...{ price_cuts: 0, price_cut: '0.00', returns: 0, returned: '0.00' },
+      ...{ revenue: '20.00', payout: '15.00', margin: '5.00', epl: '5.00' },
+      ...{ ping_p50: 20.5, ping_p90: 20.5, ping_p99: 20.5, post_p50: null, post_p90: null, post_p99: null },
     })
     const hot = new (await import('../engine/store/memory.ts')).MemoryStore('1')
     const verdict = { kind: 'sold', price: null, buyerReference: null, redirectUrl: null } as const
@@ -127,17 +113,25 @@ describe('what is reported', () => {
 
   it('is told by what a lead is, and by whom it was offered to', async () => {
     const by = async (...dimensions: Dimension[]) => (await reportOf(kit.db, query({ by: dimensions })))!
-    expect((await by('source', 'state')).map(({ source, state, valid, sold }) => [source, state, valid, sold])).toEqual(
-      [
-        ['forge', '', 0, 0],
-        ['forge', 'AZ', 1, 1],
-        ['mill', 'AZ', 1, 0],
-        ['mill', 'TX', 2, 1],
-      ],
+    const bySource = (await by('source', 'state')).map((row) =>
+      ['source', 'state', 'valid', 'posts'].map((name) => row[name]),
     )
+    expect(bySource).toEqual([
+      ['forge', '', 0, 0],
+      ['forge', 'AZ', 1, 1],
+      ['mill', 'AZ', 1, 0],
+      ['mill', 'TX', 2, 2],
+    ])
     expect(await by('contract', 'tier', 'source')).toMatchObject([
       { contract: 'acme', tier: 'open', source: 'forge', posts: 1, received: null },
       { contract: 'acme', tier: 'open', source: 'mill', posts: 2, bids: 1, fill_rate: null },
+    ])
+    expect(await by('buyer', 'state', 'sub1')).toMatchObject([
+      { buyer: 'acme', state: 'AZ', sub1: 'a', posts: 1, pinged: 0, received: null, ping_p50: null },
+      { buyer: 'acme', state: 'TX', sub1: 'a', posts: 2, pinged: 1, received: null, ping_p50: null },
+    ])
+    expect(await reportOf(kit.db, query({ by: ['source'], of: { contract: 'acme', state: 'TX' } }))).toMatchObject([
+      { source: 'mill', posts: 2, rejects: 1, reject_rate: 0.5 },
     ])
   })
 
@@ -195,43 +189,67 @@ function finalRow(row: ReturnType<typeof received>, end: 'sold' | 'unsold' | 'pe
   }
 }
 
+/** Each lead is shown to so many buyers. */
+const SEATS = 4
+
+/** Sums as leads would leave them whose sub-ids and states differ: hardly two are alike in what reports tell apart. */
+async function fillSums(kit: AdminKit, leads: number): Promise<void> {
+  const quarter = `timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes'`
+  const lead = `'solar', 'source-' || n % 20, 'solar', 'S' || n % 51, 'sub-' || n / 8640`
+  for (let from = 1; from <= leads; from += 50_000) {
+    const n = `generate_series(${from}, ${from + 49_999}) as n`
+    await kit.kit.ask(`
+      insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid, sold, unsold, pinged, bids, bid_sum, wins,
+        posts, rejects, copies, revenue, payout)
+      select ${quarter}, ${lead}, 'USD', 1, n % 2, 1 - n % 2, ${SEATS}, ${SEATS}, ${SEATS} * 15000000, 1,
+        1, 1 - n % 2, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
+      from ${n}`)
+    await kit.kit.ask(`
+      insert into report_joined (quarter, campaign, source, vertical, state, sub1, sub2, sub3, sub4, sub5, tier, buyer, contract, currency, pinged, bids, bid_sum,
+        wins, posts, rejects, copies, revenue, payout)
+      select ${quarter}, ${lead}, '', '', '', '', 'open', 'buyer-' || s / 2, 'contract-' || s, 'USD', 1, 1, 15000000, nullif(i, 0), nullif(i, 0), nullif(i * (1 - n % 2), 0),
+        nullif(i * (n % 2), 0), nullif(i * (n % 2) * 20000000, 0), nullif(i * (n % 2) * 14000000, 0)
+      from ${n}, lateral (select (n + s) % 10 as s, (s = 0)::int as i from generate_series(0, ${SEATS - 1}) as s) as seat`)
+  }
+  const sums = ['pinged', 'bids', 'bid_sum', 'wins', 'posts', 'rejects', 'copies', 'revenue', 'payout']
+  for (let month = 1; month <= 3; month++) {
+    const of = `from report_joined where quarter >= '2026-0${month}-01' and quarter < '2026-0${month + 1}-01'`
+    await kit.kit.ask(`
+      insert into report_seats (quarter, campaign, source, vertical, tier, buyer, contract, currency, ${sums})
+      select quarter, campaign, source, vertical, tier, buyer, contract, currency, ${sums.map((sum) => `sum(${sum})`)}
+      ${of} group by 1, 2, 3, 4, 5, 6, 7, 8`)
+    await kit.kit.ask(`
+      insert into report_latencies (quarter, campaign, vertical, tier, buyer, contract, kind, b30, b40, b41, b50, b60)
+      select quarter, campaign, vertical, tier, buyer, contract, kind, count(*) / 2, 1, 2, 1, 1
+      ${of.replace('report_joined', `report_joined, (values ('ping'), ('post')) as k(kind)`)} group by 1, 2, 3, 4, 5, 6, 7`)
+  }
+  await kit.kit.ask('analyze report_leads, report_seats, report_joined, report_latencies')
+}
+
 describe('a quarter of many leads', () => {
   let kit: AdminKit
   beforeAll(async () => {
     kit = await AdminKit.open()
-    for (let from = 1; from <= LEADS; from += 50_000) {
-      await kit.kit.ask(`
-        insert into report_leads
-        select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'solar',
-          (array['TX', 'AZ', 'CA', 'NV', 'FL', 'OH'])[1 + n % 6], 'sub-' || n / 8640, 'USD',
-          0, 1, 0, n % 2, 1 - n % 2, 0, 0, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
-        from generate_series(${from}, ${from + 49_999}) as n`)
-      await kit.kit.ask(`
-        insert into report_seats
-        select timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes', 'solar', 'source-' || n % 20, 'open', 'buyer-' || n / 8640 % 50,
-          'contract-' || n / 8640, 'USD', 4, 3, 45000000, 1, 1, 0, n % 2, 0, 0, (n % 2) * 20000000, (n % 2) * 14000000
-        from generate_series(${from}, ${from + 49_999}) as n`)
-    }
-    await kit.kit.ask('analyze report_leads, report_seats')
+    await fillSums(kit, LEADS)
   })
   afterAll(() => kit.close())
   const SPAN = 'from=2026-01-01T00:00:00Z&to=2026-04-01T00:00:00Z'
 
-  it.each(['', '&per=day&zone=America/Chicago', '&by=source,state&per=month', '&by=contract&per=week'])(
-    'answers within a second: %s',
-    async (more) => {
-      const took: number[] = []
-      for (let run = 0; run < (FULL ? 3 : 1); run++) {
-        const began = performance.now()
-        const { rows } = await kit.get(`/admin/v1/reports?${SPAN}${more}`)
-        took.push(performance.now() - began)
-        expect(rows.reduce((sum: number, row: { sold: number }) => sum + row.sold, 0)).toBe(LEADS / 2)
-      }
-      // What a machine that does other things beside needs says little.
-      if (FULL) expect(Math.min(...took)).toBeLessThan(1_000)
-      if (FULL) console.log(`${LEADS} leads${more}: ${took.map(Math.round).join(', ')} ms`)
-    },
-  )
+  it.each([
+    ...['', '&per=day&zone=America/Chicago', '&by=source,state&per=month', '&by=source,sub1'],
+    ...['&by=contract&per=week', '&by=buyer,source&per=month', '&by=state,contract', '&by=sub1,buyer'],
+  ])('answers within a second: %s', async (more) => {
+    const took: number[] = []
+    for (let run = 0; run < (FULL ? 3 : 1); run++) {
+      const began = performance.now()
+      const { rows } = await kit.get(`/admin/v1/reports?${SPAN}${more}`)
+      took.push(performance.now() - began)
+      expect(rows.reduce((sum: number, row: { copies: number }) => sum + row.copies, 0)).toBe(LEADS / 2)
+    }
+    // What a machine that does other things beside needs says little.
+    if (FULL) expect(Math.min(...took)).toBeLessThan(1_000)
+    if (FULL) console.log(`${LEADS} leads${more}: ${took.map(Math.round).join(', ')} ms`)
+  })
 
   it('has days of the zone that is asked for', async () => {
     const days = async (zone: string) => (await kit.get(`/admin/v1/reports?${SPAN}&per=day&zone=${zone}`)).rows
@@ -240,8 +258,8 @@ describe('a quarter of many leads', () => {
     expect(chicago[0]).toMatchObject({ period: '2025-12-31' })
     expect(chicago[0].valid / chicago[1].valid).toBeCloseTo(6 / 24, 1)
     const night = 'from=2026-11-01T04:00:00Z&to=2026-11-01T09:00:00Z&per=hour&zone=America/Chicago'
-    await kit.kit.ask(`insert into report_leads select timestamptz '2026-11-01 04:00Z' + n * interval '1 hour', 'solar', 's', 'solar', '', '', 'USD',
-      0, 1, 0, 0, 1, 0, 0, 0, 0, 0 from generate_series(0, 4) as n`)
+    await kit.kit.ask(`insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid)
+      select timestamptz '2026-11-01 04:00Z' + n * interval '1 hour', 'solar', 's', 'solar', '', '', 'USD', 1 from generate_series(0, 4) as n`)
     const hours = (await kit.get(`/admin/v1/reports?${night}`)).rows.map(({ period }: { period: string }) => period)
     expect(hours).toEqual([
       '2026-10-31 23:00 -05:00',
@@ -253,8 +271,9 @@ describe('a quarter of many leads', () => {
   })
 
   it('is a file for spreadsheets that runs no formula', async () => {
-    await kit.kit.ask(`insert into report_leads values (timestamptz '${new Date(NOON).toISOString()}' + interval '1 year', 'solar', '=cmd()', 'solar', '', '-2+3', 'USD',
-      0, 1, 0, 1, 0, 0, 0, 1, 5000000, 9000000)`)
+    await kit.kit.ask(`
+      insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid, sold, copies, revenue, payout)
+      values (timestamptz '${new Date(NOON).toISOString()}' + interval '1 year', 'solar', '=cmd()', 'solar', '', '-2+3', 'USD', 1, 1, 1, 5000000, 9000000)`)
     const reply = await kit.ask({
       method: 'GET',
       path: '/admin/v1/reports?from=2027-03-01T00:00:00Z&to=2027-04-01T00:00:00Z&by=source,sub1&format=csv',
@@ -262,7 +281,8 @@ describe('a quarter of many leads', () => {
     const [head, row] = (await reply.text()).split('\r\n')
     expect(reply.headers.get('content-type')).toBe('text/csv; charset=utf-8')
     expect(head).toMatch(/^source,sub1,currency,received,valid,/)
-    expect(row).toBe(`'=cmd(),'-2+3,USD,1,1,0,0,1,0,0,0,1,1,,,,,,,,,,5.00,9.00,-4.00,5.00`)
+    expect(row).toMatch(/^'=cmd\(\),'-2\+3,USD,1,1,0,0,0,0,1,0,0,0,1,1,/)
+    expect(row).toMatch(/,5\.00,9\.00,-4\.00,5\.00,,,,,,$/)
   })
 
   it('says what it does not have', async () => {
@@ -270,7 +290,7 @@ describe('a quarter of many leads', () => {
       const reply = await kit.ask({ method: 'GET', path: `/admin/v1/reports?${more}` })
       return [reply.status, ((await reply.json()) as { faults: { path: string }[] }).faults.map(({ path }) => path)]
     }
-    expect(await faults(`${SPAN}&by=state,contract`)).toEqual([422, ['query.by']])
+    expect(await faults(`${SPAN}&by=state,contract,source,sub1,sub2,sub3,buyer`)).toEqual([422, ['query.by']])
     expect(await faults(`${SPAN}&by=colour&zone=Mars`)).toEqual([422, ['query.by', 'query.zone']])
     expect(await faults('from=2026-02-31T00:00:00Z&to=2026-01-01T00:00:00Z')).toEqual([422, ['query.to']])
     expect(await faults(`${SPAN}&by=sub1,source,state&per=hour`)).toEqual([422, ['query']])

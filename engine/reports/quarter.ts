@@ -1,43 +1,32 @@
-/** One quarter of an hour as reports count it, recounted from the leads that came in it. */
+/** One quarter of an hour as reports count it, recounted from the leads and pings that came in it. */
+import { setImmediate as breathe } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
-import { leadFromJson } from '../../rules/lead.ts'
-import { eventOf, type Trace } from '../../rules/trace.ts'
-import type { Campaign } from '../../rules/version.ts'
+import type { Trace } from '../../rules/trace.ts'
 import type { Versions } from '../configuration/versions.ts'
 import type { Sealer } from '../seal.ts'
 import { newestVersion } from '../store/queries.ts'
-import type { LedgerTables, ReportLeadsTable, ReportSeatsTable } from '../store/tables.ts'
+import type { LedgerTables } from '../store/tables.ts'
+import { countLead, countOffer } from './count.ts'
+import { NO_SUB, type Row, Sums } from './sums.ts'
 
 type Db = Kysely<LedgerTables>
-export type LeadSums = Omit<ReportLeadsTable, 'quarter'>
-export type SeatSums = Omit<ReportSeatsTable, 'quarter'>
 
 export interface QuarterSums {
-  readonly leads: readonly LeadSums[]
-  readonly seats: readonly SeatSums[]
+  /** By the table's name. */
+  readonly rows: ReadonlyMap<string, readonly Row[]>
   /** Leads that may still change: not decided, or with a post in doubt. */
   readonly undecided: number
 }
 
 export const QUARTER_MS = 900_000
-/** Few enough that the turn of the event loop in which they are counted is short. */
-const PAGE = 100
-/** Sub-ids are cut to so many characters. */
-const SUB_LENGTH = 100
+const PAGE = 200
+/** So few are counted in one turn of the event loop that leads under way do not notice. */
+const TURN = 10
 
-interface LeadRow {
-  readonly id: string
-  readonly campaign: string
-  readonly source: string
-  readonly version: number
-  readonly currency: string
-  readonly status: string | null
-  readonly copies: number
-  readonly trace: string | null
-  readonly sealed: Buffer
-  readonly wrapped: Buffer | null
-  readonly key_version: number | null
-}
+export type LeadRow = Awaited<ReturnType<typeof leadsFrom>>[number]
+export type PostRow = Awaited<ReturnType<typeof postsBetween>>[number]
+export type MoneyRow = Awaited<ReturnType<typeof moneyBetween>>[number]
+export type OfferRow = Awaited<ReturnType<typeof offersFrom>>[number]
 
 /** Tests are left out. Null where `goOn` became false meanwhile. */
 export async function countQuarter(
@@ -49,25 +38,70 @@ export async function countQuarter(
 ): Promise<QuarterSums | null> {
   const [from, to] = await boundsOf(db, quarter)
   const sums = new Sums()
+  await countInvalid(sums, db, versions, from, to)
+  let undecided = 0
+  const leads = await eachOf(
+    (after) => leadsFrom(db, after, to),
+    from,
+    async (page) => {
+      if (!goOn()) return false
+      const [first, last] = [page[0]!.id, page.at(-1)!.id]
+      const posts = Map.groupBy(await postsBetween(db, first, last), ({ lead_id }) => lead_id)
+      const money = Map.groupBy(await moneyBetween(db, first, last), ({ lead_id }) => lead_id)
+      for (const [n, lead] of page.entries()) {
+        if (n % TURN === TURN - 1) await breathe()
+        const trace = traceOf(lead.trace)
+        const snapshot = await versions.get(trace?.version ?? lead.version)
+        const own = posts.get(lead.id) ?? []
+        countLead(sums, { lead, posts: own, money: money.get(lead.id) ?? [], trace, snapshot }, sealer)
+        if (lead.status === null || own.some(({ state }) => state === 'in_doubt' || state === 'open')) undecided++
+      }
+      return true
+    },
+  )
+  const offers =
+    leads &&
+    (await eachOf(
+      (after) => offersFrom(db, after, to),
+      from,
+      async (page) => {
+        for (const [n, offer] of page.entries()) {
+          if (n % TURN === TURN - 1) await breathe()
+          countOffer(sums, offer, traceOf(offer.trace), await versions.get(offer.version))
+        }
+        return goOn()
+      },
+    ))
+  return offers ? { rows: sums.end(), undecided } : null
+}
+
+async function countInvalid(sums: Sums, db: Db, versions: Versions, from: string, to: string): Promise<void> {
   const now = await versions.get((await newestVersion(db)).number)
   for (const { campaign, source, n } of await invalidIn(db, from, to)) {
     const terms = now?.campaigns.get(campaign)
-    const said = { vertical: terms?.vertical.id ?? '', currency: terms?.currency ?? '', state: '', sub1: '' }
-    sums.lead({ campaign, source, ...said }).invalid += n
+    const said = { vertical: terms?.vertical.id ?? '', state: '', ...NO_SUB, currency: terms?.currency ?? '' }
+    sums.lead({ campaign, source, ...said }).add('invalid', n)
   }
+}
+
+/** Reads pages until one is empty; false where `count` said to stop. */
+async function eachOf<T extends { readonly id: string }>(
+  read: (from: string) => Promise<T[]>,
+  from: string,
+  count: (page: T[]) => Promise<boolean>,
+): Promise<boolean> {
   for (let after = from; ; ) {
-    const page = await leadsFrom(db, after, to)
-    if (page.length === 0) return sums.end()
-    if (!goOn()) return null
-    const [first, last] = [page[0]!.id, page.at(-1)!.id]
-    const posts = Map.groupBy(await postsBetween(db, first, last), ({ lead_id }) => lead_id)
-    const money = Map.groupBy(await moneyBetween(db, first, last), ({ lead_id }) => lead_id)
-    for (const lead of page) {
-      const counted = { lead, posts: posts.get(lead.id) ?? [], money: money.get(lead.id) ?? [] }
-      await countLead(sums, counted, sealer, versions)
-    }
-    after = next(last)
+    const page = await read(after)
+    if (page.length === 0) return true
+    if (!(await count(page))) return false
+    after = next(page.at(-1)!.id)
   }
+}
+
+/** The stored trace of an auction; null where there is none. */
+function traceOf(text: string | null): Trace | null {
+  const trace = text ? (JSON.parse(text) as Partial<Trace>) : null
+  return trace?.opening && trace.rows ? (trace as Trace) : null
 }
 
 /** The ids that leads of a quarter lie between. */
@@ -85,26 +119,31 @@ function next(id: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-function leadsFrom(db: Db, from: string, to: string): Promise<LeadRow[]> {
+function leadsFrom(db: Db, from: string, to: string) {
   return db
     .selectFrom('leads as l')
     .leftJoin('lead_keys as k', 'k.lead_id', 'l.id')
-    .select([
-      'l.id',
-      'l.campaign',
-      'l.source',
-      'l.version',
-      'l.currency',
-      'l.status',
-      'l.copies',
-      'l.trace',
-      'l.sealed',
-    ])
+    .select(['l.id', 'l.campaign', 'l.source', 'l.version', 'l.currency', 'l.status', 'l.trace', 'l.sealed'])
     .select(['k.wrapped', 'k.key_version'])
     .where('l.id', '>=', from)
     .where('l.id', '<', to)
     .where('l.test', '=', false)
     .orderBy('l.id')
+    .limit(PAGE)
+    .execute()
+}
+
+/** What was offered in place of an earlier offer had no pings of its own. */
+function offersFrom(db: Db, from: string, to: string) {
+  return db
+    .selectFrom('offers')
+    .select(['id', 'campaign', 'source', 'version', 'currency', 'trace'])
+    .select(sql<boolean>`json_array_length(bids) > 0`.as('offered'))
+    .where('id', '>=', from)
+    .where('id', '<', to)
+    .where('test', '=', false)
+    .where('after_lead', 'is', null)
+    .orderBy('id')
     .limit(PAGE)
     .execute()
 }
@@ -121,7 +160,7 @@ const invalidIn = (db: Db, from: string, to: string) =>
 const postsBetween = (db: Db, first: string, last: string) =>
   db
     .selectFrom('intents')
-    .select(['lead_id', 'contract', 'buyer', 'copy', 'state'])
+    .select(['lead_id', 'contract', 'buyer', 'state', 'bid', 'price', 'reason', 'doubt'])
     .where('lead_id', '>=', first)
     .where('lead_id', '<=', last)
     .execute()
@@ -135,156 +174,3 @@ const moneyBetween = (db: Db, first: string, last: string) =>
     .where('e.lead_id', '>=', first)
     .where('e.lead_id', '<=', last)
     .execute()
-
-interface Counted {
-  readonly lead: LeadRow
-  readonly posts: Awaited<ReturnType<typeof postsBetween>>
-  readonly money: Awaited<ReturnType<typeof moneyBetween>>
-}
-
-const ENDED: Readonly<Record<string, 'duplicates' | 'sold' | 'unsold' | 'pending' | 'expired'>> = {
-  duplicate: 'duplicates',
-  sold: 'sold',
-  unsold: 'unsold',
-  pending: 'pending',
-  expired: 'expired',
-}
-
-async function countLead(
-  sums: Sums,
-  { lead, posts, money }: Counted,
-  sealer: Sealer,
-  versions: Versions,
-): Promise<void> {
-  const { campaign, source, currency, status } = lead
-  const sum = sums.lead({ campaign, source, currency, ...saidBy(lead, sealer) })
-  sum.valid++
-  sum.copies += lead.copies
-  const ended = status === null ? undefined : ENDED[status]
-  if (ended) sum[ended]++
-  if (status === null || posts.some(({ state }) => state === 'in_doubt' || state === 'open')) sums.undecided++
-  const trace = lead.trace ? (JSON.parse(lead.trace) as Partial<Trace>) : {}
-  const terms = (await versions.get(trace.version ?? lead.version))?.campaigns.get(campaign)
-  const seat = (contract: string, buyer: string) =>
-    sums.seat({ campaign, source, currency, contract, buyer, tier: tierOf(terms, contract) })
-  for (const { contract, buyer, state } of posts) countPost(seat(contract, buyer), state)
-  for (const { contract, buyer, cause, account, amount } of money) {
-    const [debit, credit] = [account.startsWith('buyer:') ? -amount : 0, account.startsWith('source:') ? amount : 0]
-    sum.revenue += debit
-    sum.payout += credit
-    if (contract === null || buyer === null) continue
-    const at = seat(contract, buyer)
-    at.revenue += debit
-    at.payout += credit
-    if (cause === 'return' && account.startsWith('buyer:')) at.returns++
-  }
-  if (terms && trace.rows) countTrace(trace as Trace, terms, seat)
-}
-
-function countPost(seat: Writable<SeatSums>, state: string): void {
-  if (state !== 'not_sent') seat.posts++
-  if (state === 'rejected') seat.rejects++
-  else if (state === 'accepted') seat.sold++
-  else if (state === 'in_doubt') seat.in_doubt++
-}
-
-/** Pings, bids and choices stand in the trace alone. A bid for the source's ping counts as one. */
-function countTrace(
-  { opening, rows }: Trace,
-  { contracts }: Campaign,
-  seat: (contract: string, buyer: string) => Writable<SeatSums>,
-): void {
-  const at = (position: number) => {
-    const contract = contracts[opening.eligible[position]!]!
-    return seat(contract.id, contract.buyer.id)
-  }
-  const chosen = new Set<number>()
-  for (const [position, price] of opening.bids ?? []) countBid(at(position), price)
-  for (const row of rows) {
-    if (row[0] === '>ping') for (const position of row[2] as readonly number[]) at(position).pinged++
-    if (row[0] === '>hold') chosen.add(row[1] as number)
-    if (row[0] !== 'bid') continue
-    const event = eventOf(row)
-    if (event?.on === 'bid') countBid(at(event.seat), event.price)
-  }
-  for (const position of chosen) at(position).wins++
-}
-
-function countBid(seat: Writable<SeatSums>, price: number): void {
-  seat.bids++
-  seat.bid_sum += price
-}
-
-const tierOf = (campaign: Campaign | undefined, contract: string): string => {
-  const at = campaign?.contracts.find(({ id }) => id === contract)?.tier
-  return at === undefined ? '' : campaign!.tiers[at]!.name
-}
-
-/** What of the lead itself reports are made by; blank where the lead was erased. */
-function saidBy({ id, sealed, wrapped, key_version: keyVersion }: LeadRow, sealer: Sealer) {
-  if (wrapped === null || keyVersion === null) return { vertical: '', state: '', sub1: '' }
-  const from = { sealed: sealed.toString('base64'), wrappedKey: wrapped.toString('base64'), keyVersion }
-  const { vertical, values, subs } = leadFromJson(sealer.open(id, from))
-  return { vertical, state: String(values.get('state')?.normal ?? ''), sub1: (subs['sub1'] ?? '').slice(0, SUB_LENGTH) }
-}
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] }
-type LeadKey = Pick<LeadSums, 'campaign' | 'source' | 'vertical' | 'state' | 'sub1' | 'currency'>
-type SeatKey = Pick<SeatSums, 'campaign' | 'source' | 'tier' | 'buyer' | 'contract' | 'currency'>
-
-const NO_LEADS = {
-  invalid: 0,
-  valid: 0,
-  duplicates: 0,
-  sold: 0,
-  unsold: 0,
-  pending: 0,
-  expired: 0,
-  copies: 0,
-  revenue: 0,
-  payout: 0,
-}
-const NO_SEATS = {
-  pinged: 0,
-  bids: 0,
-  bid_sum: 0,
-  wins: 0,
-  posts: 0,
-  rejects: 0,
-  sold: 0,
-  in_doubt: 0,
-  returns: 0,
-  revenue: 0,
-  payout: 0,
-}
-
-class Sums {
-  readonly #leads = new Map<string, Writable<LeadSums>>()
-  readonly #seats = new Map<string, Writable<SeatSums>>()
-  undecided = 0
-
-  lead({ campaign, source, vertical, state, sub1, currency }: LeadKey): Writable<LeadSums> {
-    return sumAt(this.#leads, { campaign, source, vertical, state, sub1, currency }, NO_LEADS)
-  }
-
-  seat({ campaign, source, tier, buyer, contract, currency }: SeatKey): Writable<SeatSums> {
-    return sumAt(this.#seats, { campaign, source, tier, buyer, contract, currency }, NO_SEATS)
-  }
-
-  end(): QuarterSums {
-    return { leads: [...this.#leads.values()], seats: [...this.#seats.values()], undecided: this.undecided }
-  }
-}
-
-function sumAt<K extends object, S extends object>(
-  sums: Map<string, Writable<K & S>>,
-  key: K,
-  none: S,
-): Writable<K & S> {
-  const name = JSON.stringify(Object.values(key))
-  const known = sums.get(name)
-  if (known) return known
-  const fresh = { ...key, ...none } as Writable<K & S>
-  sums.set(name, fresh)
-  return fresh
-}

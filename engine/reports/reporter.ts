@@ -6,6 +6,8 @@ import { Versions } from '../configuration/versions.ts'
 import type { Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { boundsOf, countQuarter, QUARTER_MS, type QuarterSums } from './quarter.ts'
+import { lateQuarters } from './report.ts'
+import type { Row } from './sums.ts'
 
 type Db = Kysely<LedgerTables>
 
@@ -23,6 +25,7 @@ const SPARING = 50
 const RECENT_MS = 3_600_000
 const QUARTERS_AT_ONCE = 96
 const ROWS_AT_ONCE = 500
+const ALWAYS = { from: new Date(0), to: new Date('9999-01-01') }
 
 export class Reporter {
   readonly #settings: ReporterSettings
@@ -31,6 +34,7 @@ export class Reporter {
   #passing: Promise<void> = Promise.resolve()
   #stopped = false
   #failed = false
+  #recounting = false
 
   constructor(settings: ReporterSettings) {
     this.#settings = settings
@@ -62,14 +66,30 @@ export class Reporter {
 
   async #renewAll(): Promise<number> {
     const { db, clock } = this.#settings
+    const first = await firstQuarter(db)
+    if (first === null) return 0
     let built = 0
-    for (const quarter of await quartersToLookAt(db, clock.wall())) {
+    for (const quarter of await quartersToLookAt(db, first, clock.wall())) {
       if (!this.#stopped && (await this.#renew(quarter))) built++
     }
+    for (const { quarter, n } of await lateOnes(db, first)) {
+      if (!this.#stopped && (await this.#renew(quarter, n))) built++
+    }
+    await this.#tellProgress()
     return built
   }
 
-  async #renew(quarter: Date): Promise<boolean> {
+  /** After an upgrade that sums something more, everything is counted again. */
+  async #tellProgress(): Promise<void> {
+    const { db, log } = this.#settings
+    const left = await lateQuarters(db, ALWAYS)
+    if (left > 0) log(`reports are counted again: ${left} quarters of an hour are left`)
+    else if (this.#recounting) log('reports are counted again: done')
+    this.#recounting = left > 0
+  }
+
+  /** `late`: how often it was told that something in it came late. */
+  async #renew(quarter: Date, late?: number): Promise<boolean> {
     const { db, sealer } = this.#settings
     const mark = await markOf(db, quarter)
     const known = await db
@@ -77,11 +97,17 @@ export class Reporter {
       .select('mark')
       .where('quarter', '=', quarter)
       .executeTakeFirst()
-    if (known?.mark === mark || (known === undefined && mark === EMPTY)) return false
+    const isThere = known?.mark === mark || (known === undefined && mark === EMPTY)
+    if (isThere && late === undefined) return false
     // The mark is older than what is counted: what changes meanwhile is counted again.
     const sums = await countQuarter(db, sealer, this.#versions, quarter, () => !this.#stopped)
     if (sums === null) return false
-    await db.transaction().execute((tx) => put(tx, quarter, mark, sums))
+    await db.transaction().execute(async (tx) => {
+      await put(tx, quarter, mark, sums)
+      // What came late meanwhile has it counted once more.
+      if (late !== undefined)
+        await tx.deleteFrom('late_quarters').where('quarter', '=', quarter).where('n', '=', late).execute()
+    })
     return true
   }
 
@@ -107,54 +133,68 @@ export class Reporter {
 }
 
 /** Oldest first: where reports lag behind, they catch up. */
-async function quartersToLookAt(db: Db, now: number): Promise<Date[]> {
-  const { rows } = await sql<{ last: Date | null; first: Date | null }>`
-    select (select max(quarter) from report_quarters) as last, (select min(received_at) from leads) as first`.execute(
-    db,
-  )
-  const { last, first } = rows[0]!
-  if (first === null) return []
-  const begin = Math.min(now - RECENT_MS, last?.getTime() ?? first.getTime())
-  const from = Math.floor(Math.max(begin, first.getTime() - RECENT_MS) / QUARTER_MS) * QUARTER_MS
+async function quartersToLookAt(db: Db, first: number, now: number): Promise<Date[]> {
+  const { last } = await db
+    .selectFrom('report_quarters')
+    .select((eb) => eb.fn.max('quarter').as('last'))
+    .executeTakeFirstOrThrow()
+  const from = Math.max(quarterAt(Math.min(now - RECENT_MS, last?.getTime() ?? first)), first)
   const recent = Array.from({ length: Math.ceil((now - from) / QUARTER_MS) }, (_, n) => new Date(from + n * QUARTER_MS))
   const open = await db
     .selectFrom('report_quarters')
     .select('quarter')
     .where('undecided', '>', 0)
     .where('quarter', '<', new Date(from))
+    .where('quarter', '>=', new Date(first))
     .orderBy('built_at')
     .limit(QUARTERS_AT_ONCE)
     .execute()
   return [...open.map(({ quarter }) => quarter), ...recent.slice(0, QUARTERS_AT_ONCE)]
 }
 
+/** What people look at first: the newest. Those whose leads were dropped meanwhile stay as they are. */
+async function lateOnes(db: Db, first: number): Promise<{ quarter: Date; n: number }[]> {
+  await db.deleteFrom('late_quarters').where('quarter', '<', new Date(first)).execute()
+  return db.selectFrom('late_quarters').selectAll().orderBy('quarter', 'desc').limit(QUARTERS_AT_ONCE).execute()
+}
+
+const quarterAt = (moment: number): number => Math.floor(moment / QUARTER_MS) * QUARTER_MS
+
+/** From which quarter on the ledger may have something: sums of days that were dropped stay as they are. Null: it has no lead. */
+async function firstQuarter(db: Db): Promise<number | null> {
+  const lead = await db.selectFrom('leads').select('id').orderBy('id').limit(1).executeTakeFirst()
+  if (lead === undefined) return null
+  const came = Number.parseInt(lead.id.replaceAll('-', '').slice(0, 12), 16)
+  const { rows } = await sql<{ day: string | null }>`select kept_from::text as day from retention`.execute(db)
+  return quarterAt(Math.max(came - RECENT_MS, Date.parse(rows[0]!.day ?? '1970-01-01')))
+}
+
 /** What changes whenever something in the quarter does. */
 async function markOf(db: Db, quarter: Date): Promise<string> {
   const [from, to] = await boundsOf(db, quarter)
+  const between = (column: string) => sql`${sql.ref(column)} >= ${from} and ${sql.ref(column)} < ${to}`
   const { rows } = await sql<{ mark: string }>`
     select (select count(*) || ' ' || count(status) || ' ' || coalesce(max(decided_at)::text, '') from leads
-        where id >= ${from} and id < ${to})
-      || ' ' || (select count(*) from intents where state in ('open', 'in_doubt') and lead_id >= ${from} and lead_id < ${to})
-      || ' ' || (select count(*) from entries where lead_id >= ${from} and lead_id < ${to})
-      || ' ' || (select count(*) from invalid_attempts where id >= ${from} and id < ${to}) as mark`.execute(db)
+        where ${between('id')})
+      || ' ' || (select count(*) from intents where state in ('open', 'in_doubt') and ${between('lead_id')})
+      || ' ' || (select count(*) from entries where ${between('lead_id')})
+      || ' ' || (select count(*) from offers where ${between('id')})
+      || ' ' || (select count(*) from invalid_attempts where ${between('id')}) as mark`.execute(db)
   return rows[0]!.mark
 }
 
-const EMPTY = '0 0  0 0 0'
+const EMPTY = '0 0  0 0 0 0'
 
-async function put(tx: Db, quarter: Date, mark: string, { leads, seats, undecided }: QuarterSums): Promise<void> {
-  await tx.deleteFrom('report_leads').where('quarter', '=', quarter).execute()
-  await tx.deleteFrom('report_seats').where('quarter', '=', quarter).execute()
-  for (const part of chunks(leads))
-    await tx
-      .insertInto('report_leads')
-      .values(part.map((row) => ({ quarter, ...row })))
-      .execute()
-  for (const part of chunks(seats))
-    await tx
-      .insertInto('report_seats')
-      .values(part.map((row) => ({ quarter, ...row })))
-      .execute()
+async function put(tx: Db, quarter: Date, mark: string, { rows, undecided }: QuarterSums): Promise<void> {
+  for (const [table, of] of rows) {
+    await sql`delete from ${sql.table(table)} where quarter = ${quarter}`.execute(tx)
+    for (const part of chunks(of)) {
+      const text = JSON.stringify(part.map((row) => ({ quarter, ...row })))
+      await sql`insert into ${sql.table(table)} select * from json_populate_recordset(null::${sql.table(table)}, ${text}::json)`.execute(
+        tx,
+      )
+    }
+  }
   const values = { quarter, mark, undecided, built_at: sql<Date>`now()` }
   await tx
     .insertInto('report_quarters')
@@ -163,7 +203,7 @@ async function put(tx: Db, quarter: Date, mark: string, { leads, seats, undecide
     .execute()
 }
 
-function chunks<T>(rows: readonly T[]): T[][] {
+function chunks(rows: readonly Row[]): (readonly Row[])[] {
   return Array.from({ length: Math.ceil(rows.length / ROWS_AT_ONCE) }, (_, n) =>
     rows.slice(n * ROWS_AT_ONCE, (n + 1) * ROWS_AT_ONCE),
   )

@@ -94,47 +94,6 @@ export interface ReportQuartersTable {
   built_at: Generated<Date>
 }
 
-export interface ReportLeadsTable {
-  quarter: Date
-  campaign: string
-  source: string
-  vertical: string
-  state: string
-  sub1: string
-  currency: string
-  invalid: number
-  valid: number
-  duplicates: number
-  sold: number
-  unsold: number
-  pending: number
-  expired: number
-  copies: number
-  revenue: number
-  payout: number
-}
-
-export interface ReportSeatsTable {
-  quarter: Date
-  campaign: string
-  source: string
-  tier: string
-  buyer: string
-  contract: string
-  currency: string
-  pinged: number
-  bids: number
-  bid_sum: number
-  wins: number
-  posts: number
-  rejects: number
-  sold: number
-  in_doubt: number
-  returns: number
-  revenue: number
-  payout: number
-}
-
 export interface KeyUsesTable {
   sha256: string
   used_at: Date
@@ -235,6 +194,19 @@ export interface EntriesTable {
   amount: ReadOnly<number>
   currency: ReadOnly<string>
   entered_at: Moment
+}
+
+export interface OffersTable {
+  id: ReadOnly<string>
+  campaign: ReadOnly<string>
+  source: ReadOnly<string>
+  version: ReadOnly<number>
+  test: ReadOnly<boolean>
+  currency: ReadOnly<string>
+  bids: JSONColumnType<object[], never, never>
+  /** The lead that it was made for, where it stands for another offer. */
+  after_lead: ReadOnly<string | null>
+  trace: ReadOnly<string>
 }
 
 export interface InvalidAttemptsTable {
@@ -400,8 +372,6 @@ export interface LedgerTables {
   key_uses: KeyUsesTable
   switches: SwitchesTable
   report_quarters: ReportQuartersTable
-  report_leads: ReportLeadsTable
-  report_seats: ReportSeatsTable
   switch_counter: SwitchCounterTable
   leads: LeadsTable
   lead_keys: LeadKeysTable
@@ -409,6 +379,7 @@ export interface LedgerTables {
   sales: SalesTable
   entries: EntriesTable
   invalid_attempts: InvalidAttemptsTable
+  offers: OffersTable
   idempotency: IdempotencyTable
   sightings: SightingsTable
   lists: ListsTable

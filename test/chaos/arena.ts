@@ -11,6 +11,7 @@ import { systemClock } from '../../engine/clock.ts'
 import { type Config, Publishing } from '../../engine/configuration/publishing.ts'
 import { Vault } from '../../engine/configuration/vault.ts'
 import { Reporter } from '../../engine/reports/reporter.ts'
+import { BUCKET_COLUMNS } from '../../engine/reports/sums.ts'
 import { createSealer, readMasterKeys } from '../../engine/seal.ts'
 import { migrate, openPool, queriesOver } from '../../engine/store/postgres.ts'
 import { CALM, CAMPAIGN, type MarketOptions, marketConfig, SOURCE_KEY, TEMPERS } from './market.ts'
@@ -309,25 +310,64 @@ export interface Answered {
   readonly retryAfter: string | null
 }
 
+/** Sums of seats that all three tables of reports have. */
+const SEAT_SUMS = [
+  'pinged',
+  'bids',
+  'late_bids',
+  'posts',
+  'not_sent',
+  'rejects',
+  'copies',
+  'in_doubt',
+  'doubts',
+  'price_cut',
+  'revenue',
+]
+const sumsOf = (table: string): string =>
+  `(select json_build_array(${SEAT_SUMS.map((sum) => `coalesce(sum(${sum}), 0)`)})::text from ${table})`
+const ofIntents = (which: string): string =>
+  `(select count(*) from intents i join leads l on l.id = i.lead_id where not l.test and i.${which})`
+const ofRows = (which: string): string => `(select count(*) from rows where not test and ${which})`
+
 /** 1 where every sum of the reports is the ledger's own. */
 const RECOUNT = `
+  with rows as materialized (
+    select l.test, r->>0 as what, r->>3 as said, r->2 as seats
+    from leads l cross join lateral json_array_elements(l.trace::json->'rows') as r
+  ), counted as materialized (
+    select ${ofRows("what = 'bid'")} as bids, ${ofRows("what = 'late' and said is not null")} as late,
+      (select coalesce(sum(json_array_length(seats)), 0) from rows where not test and what = '>ping')
+        - ${ofRows("what = 'noBid' and said ~ '^(throttle|breaker|queue_full)'")} as pinged,
+      ${ofRows("what = 'noBid' and said !~ '^(throttle|breaker|queue_full|ping_error|ping_timeout)'")} as declined,
+      ${ofRows("what in ('accepted', 'rejected')")} as answered,
+      (select coalesce(-sum(amount), 0) from entries where account like 'buyer:%') as revenue
+  )
   select (
-    row(l.valid, l.sold, l.unsold, l.pending, l.revenue, l.payout, s.posts, s.rejects, s.in_doubt, s.revenue, s.payout) is not distinct from row(
+    ${sumsOf('report_leads')} = ${sumsOf('report_seats')} and ${sumsOf('report_leads')} = ${sumsOf('report_joined')}
+    and ${sumsOf('report_seats')} = (select json_build_array(pinged, bids, late, ${ofIntents("state <> 'not_sent'")},
+      ${ofIntents("state = 'not_sent'")}, ${ofIntents("state = 'rejected'")}, ${ofIntents("state = 'accepted'")},
+      ${ofIntents("state = 'in_doubt'")}, ${ofIntents('doubt is not null')},
+      (select coalesce(sum(bid - price), 0) from intents where state = 'accepted'), revenue)::text from counted)
+    and row(l.valid, l.sold, l.unsold, l.pending, l.revenue, l.payout) is not distinct from row(
       (select count(*) from leads where not test),
       (select count(*) from leads where status = 'sold' and not test),
       (select count(*) from leads where status = 'unsold' and not test),
       (select count(*) from leads where status = 'pending' and not test),
       (select -sum(amount) from entries where account like 'buyer:%'),
-      (select sum(amount) from entries where account like 'source:%'),
-      (select count(*) from intents where state <> 'not_sent'),
-      (select count(*) from intents where state = 'rejected'),
-      (select count(*) from intents where state = 'in_doubt'),
-      l.revenue, l.payout)
+      (select sum(amount) from entries where account like 'source:%'))
+    and (select coalesce(sum(n), 0) from report_reasons where kind = 'rejected') = ${ofIntents("state = 'rejected'")}
+    and ${tookOf('ping')} = (select bids + declined + late from counted)
+    and ${tookOf('post')} = (select answered from counted)
   )::int as count
-  from (select sum(valid) as valid, sum(sold) as sold, sum(unsold) as unsold, sum(pending) as pending, sum(revenue) as revenue, sum(payout) as payout
-      from report_leads) as l,
-    (select sum(posts) as posts, sum(rejects) as rejects, sum(in_doubt) as in_doubt, sum(revenue) as revenue, sum(payout) as payout
-      from report_seats) as s`
+  from (select coalesce(sum(valid), 0) as valid, coalesce(sum(sold), 0) as sold, coalesce(sum(unsold), 0) as unsold,
+      coalesce(sum(pending), 0) as pending, sum(revenue) as revenue, sum(payout) as payout from report_leads) as l`
+
+/** How many latencies of a kind were counted. */
+function tookOf(kind: 'ping' | 'post'): string {
+  const counted = BUCKET_COLUMNS.map((column) => `coalesce(${column}, 0)`).join(' + ')
+  return `(select coalesce(sum(${counted}), 0) from report_latencies where kind = '${kind}')`
+}
 
 async function createDatabase(server: string): Promise<string> {
   const name = `chaos_${randomBytes(6).toString('hex')}`
