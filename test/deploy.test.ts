@@ -2,8 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { listenOn, readEnv, SETTINGS } from '../engine/env.ts'
+import { createMetrics } from '../engine/metrics.ts'
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 const read = (path: string): string => readFileSync(fromRoot(path), 'utf8')
@@ -176,6 +177,88 @@ describe('Dockerfile', () => {
     const ports = [SETTINGS.port, SETTINGS.adminPort].map((setting) => setting.default)
     expect(all('EXPOSE')[0]!.split(' ')).toEqual(ports)
     expect(all('HEALTHCHECK')[0]).toContain("path: '/healthz'")
+  })
+})
+
+interface Container {
+  readonly env: readonly { readonly name: string; readonly value: string }[]
+  readonly envFrom: readonly { readonly secretRef: { readonly name: string } }[]
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+}
+
+describe('kubernetes/gavelpost.yaml', () => {
+  const text = read('deploy/kubernetes/gavelpost.yaml')
+  const documents = parseAllDocuments(text).map((one) => one.toJS() as { kind: string; spec: Record<string, never> })
+  const pod = documents.find(({ kind }) => kind === 'Deployment')!.spec['template']!['spec'] as unknown as {
+    readonly terminationGracePeriodSeconds: number
+    readonly containers: readonly [Container]
+    readonly volumes: readonly { readonly name: string }[]
+  }
+  const [container] = pod.containers
+  const given = Object.fromEntries(container.env.map(({ name, value }) => [name, value]))
+  const stores = { DATABASE_URL: 'postgres://db/gavelpost', REDIS_URL: 'redis://hot' }
+  const reading = readEnv({ ...given, ...stores, GAVEL_MASTER_KEY: SECRETS['GAVEL_MASTER_KEY']! })
+
+  it('sets what the engine knows, as it takes it, and leaves secrets to a secret that its head says how to make', () => {
+    expect(Object.keys(given).filter((name) => !NAMES.has(name))).toEqual([])
+    expect(reading.ok).toBe(true)
+    expect(container.envFrom).toEqual([{ secretRef: { name: 'gavelpost' } }])
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'GAVEL_MASTER_KEY']) {
+      expect(text).toContain(`--from-literal=${name}=`)
+      expect(given[name]).toBeUndefined()
+    }
+  })
+
+  it('mounts the folder that CONFIG lies in, and gives the engine longer to stop than it takes to drain', () => {
+    if (!reading.ok) throw new Error('faulty')
+    const [mount] = container.volumeMounts
+    expect(given['CONFIG']!.startsWith(`${mount!.mountPath}/`)).toBe(true)
+    expect(pod.volumes.map(({ name }) => name)).toEqual([mount!.name])
+    expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
+      reading.env.unreadyMs + reading.env.drainMs + 10_000,
+    )
+  })
+
+  it('has the data plane and the admin plane apart', () => {
+    const services = documents.filter(({ kind }) => kind === 'Service').map(({ spec }) => spec['ports'])
+    expect(services).toMatchObject([[{ targetPort: 'leads' }], [{ targetPort: 'admin' }]])
+  })
+})
+
+describe('alerts.yaml and the dashboard', () => {
+  const rules = (parse(read('deploy/alerts.yaml')) as { groups: { rules: { alert: string; expr: string }[] }[] }).groups
+  const { panels } = JSON.parse(read('deploy/dashboards/gavelpost.json')) as {
+    readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[]
+  }
+  const asked = [
+    ...rules.flatMap((group) => group.rules.map(({ alert, expr }) => [alert, expr] as const)),
+    ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
+  ]
+
+  it('ask for metrics that the engine has', async () => {
+    const metrics = createMetrics()
+    metrics.buyers(() => [])
+    const known = new Set([...(await metrics.text()).matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]!))
+    for (const [where, expr] of asked) {
+      const names = [...expr.matchAll(/\b(?:gavelpost|nodejs|process)_\w+/g)].map(([name]) =>
+        name.replace(/_bucket$/, ''),
+      )
+      if (!expr.startsWith('up{')) expect(names, where).not.toEqual([])
+      expect(
+        names.filter((name) => !known.has(name)),
+        where,
+      ).toEqual([])
+    }
+  })
+
+  it('say what to do', () => {
+    const told = parse(read('deploy/alerts.yaml')) as {
+      groups: { rules: { alert: string; annotations: { summary: string; action: string } }[] }[]
+    }
+    for (const { alert, annotations } of told.groups.flatMap((group) => group.rules)) {
+      expect(annotations.summary.length, alert).toBeGreaterThan(20)
+      expect(annotations.action.length, alert).toBeGreaterThan(40)
+    }
   })
 })
 
