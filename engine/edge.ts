@@ -10,7 +10,8 @@ import * as problem from './problem.ts'
 
 interface RouteShape {
   readonly name: string
-  readonly method: 'get' | 'post'
+  /** `any`: whatever comes, for operations that tell methods apart themselves. */
+  readonly method: 'get' | 'post' | 'any'
   readonly path: string
   /** A GET that does something: it has no HEAD beside it. */
   readonly acts?: true
@@ -32,6 +33,9 @@ const ROUTES = [
   { name: 'readLead', method: 'get', path: '/v1/leads/:lead' },
   { name: 'follow', method: 'get', path: '/r/:token' },
   { name: 'callback', method: 'post', path: '/v1/callbacks/:token' },
+  { name: 'portal', method: 'any', path: '/v1/buyer/*' },
+  { name: 'portal', method: 'any', path: '/v1/source/*' },
+  { name: 'portal', method: 'any', path: '/v1/openapi.json' },
   { name: 'alive', method: 'get', path: '/healthz' },
   { name: 'ready', method: 'get', path: '/readyz' },
 ] as const satisfies readonly RouteShape[]
@@ -47,6 +51,8 @@ export interface EdgeRequest {
   /** Segments that stand for names in the route's path, decoded, in order. */
   readonly params: readonly string[]
   readonly query: { get(name: string): string | null }
+  /** Of the portal alone: the request as its operations look for it; the query without its question mark. */
+  readonly asked: { readonly method: string; readonly path: string; readonly query: string } | null
   /** Empty where the header is absent. */
   readonly contentType: string
   readonly headers: {
@@ -63,7 +69,7 @@ export interface EdgeRequest {
     /** Of a callback alone: `webhook-id`, `webhook-timestamp`, `webhook-signature`, empty where one is absent. */
     readonly webhook: readonly [id: string, timestamp: string, signature: string] | null
   }
-  /** Empty for a GET. The handler may keep it. */
+  /** Empty where the method has none. The handler may keep it. */
   readonly body: Buffer
   readonly remoteAddress: string
   /** When the headers were here, and when the whole body was; monotonic. */
@@ -178,7 +184,9 @@ const isHead = (req: uWS.HttpRequest): boolean => req.getMethod() === 'head'
 
 /** Binds what the path takes, HEAD beside GET, OPTIONS, and 405 for the rest. */
 function addPath(app: uWS.TemplatedApp, state: EdgeState, path: Route['path']): void {
-  const routes = ROUTES.filter((route) => route.path === path)
+  const routes: readonly Route[] = ROUTES.filter((route) => route.path === path)
+  const every = routes.find(({ method }) => method === 'any')
+  if (every) return void app.any(path, (res, req) => new Exchange(state, res, isHead(req)).take(every, req))
   const methods = routes.flatMap((route) =>
     route.method === 'get' ? (acts(route) ? ['GET'] : ['GET', 'HEAD']) : ['POST'],
   )
@@ -202,6 +210,9 @@ async function listen(app: uWS.TemplatedApp, options: EdgeOptions): Promise<uWS.
   if (socket === false) throw (await probePort(host, port)) ?? listenFault(host, port, undefined)
   return socket
 }
+
+/** As the library spells them. */
+const BODILESS: ReadonlySet<string> = new Set(['get', 'head', 'delete', 'options'])
 
 const ALIVE: EdgeReply = { status: 200, body: '{"status":"alive"}' }
 const READY: EdgeReply = { status: 200, body: '{"status":"ready"}' }
@@ -230,12 +241,13 @@ class Exchange {
     const { ready } = this.#state.options
     if (route.name === 'alive') return this.send(ALIVE)
     if (route.name === 'ready') return this.send(ready() ? READY : problem.notReady())
-    const expected = route.method === 'post' ? Number(req.getHeader('content-length')) || 0 : 0
-    const refusal = route.method === 'post' ? this.#refusedUnread(expected) : null
+    const bodied = route.method === 'post' || (route.method === 'any' && !BODILESS.has(req.getMethod()))
+    const expected = bodied ? Number(req.getHeader('content-length')) || 0 : 0
+    const refusal = route.method === 'get' ? null : this.#refusedUnread(expected)
     if (refusal) return this.send(refusal, expected)
     const request = draftOf(route, this.#res, req, this.#beganAt)
     this.#state.pending++
-    if (route.method === 'get') return this.#handle(request)
+    if (!bodied) return this.#handle(request)
     this.#body = new ArrivingBody(this.#state, expected)
     this.#res.onData((chunk, last) => this.#heard(request, chunk, last))
   }
@@ -382,6 +394,7 @@ function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, bega
     method: route.method,
     params: paramsOf(route, req),
     query: query ? new URLSearchParams(query) : NO_QUERY,
+    asked: route.name === 'portal' ? { method: req.getMethod().toUpperCase(), path: req.getUrl(), query } : null,
     contentType: req.getHeader('content-type'),
     headers: {
       authorization: req.getHeader('authorization') || null,

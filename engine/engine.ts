@@ -36,6 +36,7 @@ import type { Metrics } from './metrics.ts'
 import { PostgresOffers } from './offers/ledger.ts'
 import { takeOfferedLead, takePing } from './offers/offering.ts'
 import { Ownership } from './ownership.ts'
+import { Portal } from './portal/portal.ts'
 import { postbackOutbox, routePostbacks } from './postbacks.ts'
 import { die } from './random.ts'
 import { auctionAgain } from './reauction.ts'
@@ -99,6 +100,7 @@ interface Core extends EngineOptions {
   readonly courier: Courier
   readonly postbacks: ReturnType<typeof postbackOutbox>
   readonly lists: Lists
+  readonly portal: Portal
 }
 
 /** Throws `CannotStart` with what to do where the operator can mend it. */
@@ -164,8 +166,9 @@ async function openCore(options: EngineOptions): Promise<Core> {
     log: note,
   })
   const beside = await openBeside(options, () => core.snapshot)
+  const portal = portalOf(options, hot, () => core)
   const parts = {
-    ...{ ...beside, switchboard, ownership, ledger, hot, wire, testWire, live },
+    ...{ ...beside, portal, switchboard, ownership, ledger, hot, wire, testWire, live },
     ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
@@ -178,6 +181,17 @@ async function openCore(options: EngineOptions): Promise<Core> {
   core.postbacks.start()
   core.inquiries.start()
   return core
+}
+
+function portalOf({ env, foundation, clock, log }: EngineOptions, hot: HotStore, core: () => Core): Portal {
+  const { databaseUrl, vault, configuration } = foundation
+  return new Portal({
+    ...{ databaseUrl, clock, hot, vault, log, governs: configuration.inLedger },
+    mayServeExample: 'host' in listenOn(env, true),
+    snapshot: () => core().snapshot,
+    share: () => core().lookout.share,
+    keyUsed: (sha256) => core().keyUses.used(sha256),
+  })
 }
 
 /** What works beside the hot path. */
@@ -292,6 +306,8 @@ function openEdge(core: Core, host: string): Promise<Edge> {
         return follow(redirects, request)
       case 'callback':
         return takeCallback(callbackPorts(core), request)
+      case 'portal':
+        return core.portal.take(request)
       default:
         return request.route satisfies never
     }
@@ -380,6 +396,7 @@ async function putInForce(core: Core, snapshot: Snapshot): Promise<void> {
   core.testWire.follow(snapshot)
   core.courier.allow(snapshot.allowedCidrs)
   core.ports.limiter.keep(snapshot.sources)
+  core.portal.keep(snapshot)
   core.snapshot = snapshot
 }
 
@@ -412,6 +429,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop(), core.inquiries.stop()])
   await core.courier.close()
+  await core.portal.close()
   warmth.close()
   later.close()
   edge.close()

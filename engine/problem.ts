@@ -57,6 +57,20 @@ export const badSignature = (): Refusal =>
 export const adminKeyNeeded = (): Refusal =>
   problem(401, 'no admin key', 'This needs an admin key. Send it as "Authorization: Bearer <key>".', CHALLENGE)
 
+export const portalKeyNeeded = (): Refusal =>
+  problem(
+    401,
+    'no key',
+    'This needs a key of a buyer or of a source. Send it as "Authorization: Bearer <key>"; ask your operator for one.',
+    CHALLENGE,
+  )
+
+export const liveKeyNeeded = (): Refusal =>
+  problem(403, 'live key needed', 'This is a test key, and tests come to no money: use a live key.')
+
+/** 403: the operator has not let the caller do this. */
+export const operatorsAlone = (detail: string): Refusal => problem(403, 'not allowed', detail)
+
 export const roleNeeded = (needed: string, role: string): Refusal =>
   problem(403, 'role needed', `This needs the role ${needed}; the key has the role ${role}. Ask an admin.`)
 
@@ -168,6 +182,15 @@ export const rateLimited = (seconds: number): Refusal =>
     retryAfter(seconds),
   )
 
+/** 429 of a key that asks instead of sending leads. */
+export const tooManyRequests = (seconds: number): Refusal =>
+  problem(
+    429,
+    'too many requests',
+    'This is asked for more often than it may. Wait for Retry-After seconds.',
+    retryAfter(seconds),
+  )
+
 export const stillPosted = (seconds = 5): Refusal =>
   problem(409, 'still posted', 'The post has not ended yet: answer it, or come back later.', retryAfter(seconds))
 
@@ -183,6 +206,14 @@ export const notReady = (seconds = 5): Refusal =>
 /** 503: a bound on what may be under way was reached. */
 export const overloaded = (seconds = 1): Refusal =>
   problem(503, 'overloaded', 'Too many leads are under way. Nothing was stored: send it again.', retryAfter(seconds))
+
+/** 503: as many wait as may. */
+export const busy = (seconds = 2): Refusal =>
+  problem(503, 'busy', 'Too much is asked for at the moment. Send it again.', retryAfter(seconds))
+
+/** 503: what is asked for lies in a store that is out of reach. */
+export const away = (seconds = 5): Refusal =>
+  problem(503, 'not ready', 'A store is out of reach. Send it again.', retryAfter(seconds))
 
 /** 503 after the body was read: the ledger did not confirm in time, so nothing is promised. */
 export const notStored = (seconds = 5): Refusal =>

@@ -21,6 +21,7 @@ import type { Postback } from './postback.ts'
 import type { ContractRules, HouseRules } from './prices.ts'
 import type { ReturnTerms } from './returns.ts'
 import type { Schedule } from './schedule.ts'
+import type { SelfService } from './self-service.ts'
 import type { ListSpec } from './suppression.ts'
 import type { Throttle } from './throttle.ts'
 import type { Micros, Ms, Ppm, WallMs } from './units.ts'
@@ -72,12 +73,14 @@ export interface ApiKey {
 }
 
 /** What a key of the admin plane may do: each role may do what those before it may. */
-export type Role = 'viewer' | 'operator' | 'admin'
+export type AdminRole = 'viewer' | 'operator' | 'admin'
+/** Who somebody is to the engine: buyers and sources have operations of their own. */
+export type Role = AdminRole | 'buyer' | 'source'
 
 export interface AdminKey {
   /** Who it is in the audit. */
   readonly label: string
-  readonly role: Role
+  readonly role: AdminRole
 }
 
 export interface Source {
@@ -231,6 +234,8 @@ export interface Contract {
   readonly inDoubt: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
   /** What the buyer may give back of what it bought under it; null: nothing. */
   readonly returns: ReturnTerms | null
+  /** What of it its buyer may change. */
+  readonly selfService: SelfService
   readonly delivery: Delivery
 }
 
@@ -274,6 +279,8 @@ export interface Snapshot {
   readonly sources: ReadonlyMap<string, Source>
   /** SHA-256 of an API key in hex -> whose it is. */
   readonly keys: ReadonlyMap<string, ApiKey>
+  /** SHA-256 of a buyer's key in hex -> the buyer. */
+  readonly buyerKeys: ReadonlyMap<string, string>
   /** SHA-256 of an admin key in hex -> whose it is. */
   readonly adminKeys: ReadonlyMap<string, AdminKey>
   readonly campaigns: ReadonlyMap<string, Campaign>

@@ -1,12 +1,10 @@
-/** The admin plane's API: its document, every operation as the document says, roles, ETags, keys. */
+/** The admin plane's API: its document, every operation as the document says, ETags, keys. */
 import { Validator } from '@seriousme/openapi-schema-validator'
 import fc from 'fast-check'
-import { Compile } from 'typebox/schema'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { mayCall } from '../engine/admin/operation.ts'
 import { goodConfig, sha256, TOKEN } from './admin-kit/configs.ts'
-import { type Described, describedIn, requestOf, SPOILERS } from './admin-kit/requests.ts'
-import { AdminKit, ROLES } from './admin-kit/server.ts'
+import { type Described, describedIn, faultOf, requestOf, SPOILERS } from './admin-kit/requests.ts'
+import { AdminKit } from './admin-kit/server.ts'
 import { fuzzRuns } from './fuzz.ts'
 import { intent, received } from './ledger-kit.ts'
 
@@ -31,22 +29,6 @@ const KNOWN = {
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into what they expect
 const bodyOf = async (reply: Response | Promise<Response>): Promise<any> => (await reply).json()
-
-/** Says what is wrong with an answer, by the document. */
-async function faultOf(operation: Described, reply: Response): Promise<string | null> {
-  const told = operation.responses[String(reply.status)]
-  const body = await reply.text()
-  if (!told) return `${operation.id} answered ${reply.status}, which is not documented: ${body.slice(0, 300)}`
-  if (reply.status >= 500) return `${operation.id} answered ${reply.status}`
-  const type = (reply.headers.get('content-type') ?? '').split(';')[0]!
-  if (!told.content) return body === '' ? null : `${operation.id} answered a body, which is not documented`
-  const content = told.content[type]
-  if (!content) return `${operation.id} answered ${type}, which is not documented`
-  if (!type.endsWith('json') || content.schema.$ref) return null
-  return Compile(content.schema).Check(JSON.parse(body))
-    ? null
-    : `${operation.id} answered another shape: ${body.slice(0, 500)}`
-}
 
 describe('the document', () => {
   it('is valid OpenAPI 3.1', async () => {
@@ -99,32 +81,6 @@ describe('requests made from the document', () => {
     await own.close()
     const bodied = operations.filter(({ body }) => body).map(({ id }) => id)
     for (const id of bodied) expect([...answered.get(id)!], id).toEqual(expect.arrayContaining([400, 415]))
-  })
-})
-
-describe('who may call what', () => {
-  it('is as the table says, for every role and every operation', async () => {
-    for (const operation of kit.operations) {
-      const path = operation.path.replace(
-        /\{(\w+)\}/g,
-        (_, name) => ({ id: 'acme', version: '1', switch: '1' })[name as 'id'] ?? 'a'.repeat(12),
-      )
-      const ask = (key: string | null) =>
-        kit.ask({ method: operation.method, path, key, ...(operation.body ? { body: '{' } : {}) })
-      const open = operation.role === null || operation.path === '/metrics'
-      for (const key of [null, 'nobody']) {
-        const reply = await ask(key)
-        await reply.arrayBuffer()
-        expect(reply.status === 401, `${operation.id} with ${key}`).toBe(!open)
-      }
-      for (const role of ROLES) {
-        if (operation.id === 'discardDraft' && role !== 'viewer') continue
-        const reply = await ask(role)
-        await reply.arrayBuffer()
-        expect(reply.status, `${operation.id} as ${role}`).not.toBe(401)
-        expect(reply.status === 403, `${operation.id} as ${role}`).toBe(!mayCall(role, operation.role))
-      }
-    }
   })
 })
 

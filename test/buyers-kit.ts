@@ -4,6 +4,7 @@ import type { PingAnswer, PostAnswer, PostFacts, WireLead } from '../buyers/adap
 import type { BuyersWire, Clock, PostEnd, Timer } from '../buyers/wire.ts'
 import { type Delivery, type Message, PLAIN } from '../rules/delivery.ts'
 import type { FieldValue } from '../rules/fields.ts'
+import { NO_SELF_SERVICE } from '../rules/self-service.ts'
 import { type Ms, micros, ms, wallMs } from '../rules/units.ts'
 import type { Buyer, Contract } from '../rules/version.ts'
 
@@ -97,6 +98,7 @@ export function contractAt(
     idempotent: false,
     inDoubt: 'hold_unbilled',
     returns: null,
+    selfService: NO_SELF_SERVICE,
     ...more,
     delivery: {
       pingUrl: `${url}/${id}/ping`,

@@ -170,6 +170,36 @@ const FAULTY: readonly (readonly [why: string, bend: (c: Loose) => void, path: s
     /published with the example/,
   ],
   [
+    'three keys of a buyer',
+    (c) => (c.buyers.acme.keys = ['1', '2', '3'].map((n) => ({ sha256: n.repeat(64) }))),
+    'buyers.acme.keys',
+    /more than two keys/,
+  ],
+  [
+    "a source's key that a buyer has too",
+    (c) => (c.buyers.acme.keys = [{ sha256: KEY }]),
+    'buyers.acme.keys[0].sha256',
+    /stands at sources\.leadmill\.keys\[0\]/,
+  ],
+  [
+    'bounds that nothing lies between',
+    (c) => (c.buyers.acme.self_service = { caps: { day: { min: 9, max: 8 } } }),
+    'buyers.acme.self_service.caps.day',
+    /min over its max/,
+  ],
+  [
+    'bounds of money that nothing lies between',
+    (c) => (c.contracts.acme.self_service = { caps: { spend: { day: { min: '9.01', max: '9.00' } } } }),
+    'contracts.acme.self_service.caps.spend.day',
+    /min over its max/,
+  ],
+  [
+    'a bound that is none',
+    (c) => (c.contracts.acme.self_service = { caps: { day: { most: 8 } } }),
+    'contracts.acme.self_service.caps.day.most',
+    /not a known key/,
+  ],
+  [
     'three live keys',
     (c) => mill(c).keys.push({ sha256: '1'.repeat(64) }, { sha256: '2'.repeat(64) }),
     'sources.leadmill.keys',

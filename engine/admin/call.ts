@@ -1,10 +1,11 @@
-/** Reads one request of the admin plane into what its operation takes, or says everything that is wrong with it. */
-import type { IncomingMessage } from 'node:http'
+/** Reads one request into what its operation takes, or says everything that is wrong with it. */
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/schema'
 import { type Fault, nestsAtMost } from '../../rules/version.ts'
+import type { Actor } from '../configuration/publishing.ts'
 import * as problem from '../problem.ts'
 import type { Call, Operation, Page } from './operation.ts'
+import type { Asked } from './plane.ts'
 
 const BODY_BYTES = 1_000_000
 /** Deeper than any configuration may be. */
@@ -13,39 +14,32 @@ const JSON_TYPES = /^application\/(?:merge-patch\+)?json\s*(?:;|$)/i
 
 export async function readCall(
   operation: Operation,
-  request: IncomingMessage,
-  given: Pick<Call, 'params' | 'actor'> & { readonly query: string },
+  asked: Asked,
+  params: Call['params'],
+  actor: Actor,
 ): Promise<Call | Page> {
-  for (const [name, value] of Object.entries(given.params)) {
+  for (const [name, value] of Object.entries(params)) {
     if (!checkedBy(operation.params![name]!)(value)) return problem.nothingHere()
   }
-  const query = Object.fromEntries(new URLSearchParams(given.query))
+  const query = Object.fromEntries(new URLSearchParams(asked.query))
   const faults = operation.query ? faultsOf(operation.query, query, 'query') : []
   if (faults.length > 0) return problem.faulty('The query has faults.', faults)
-  const { headers } = request
-  const ifMatch = headers['if-match'] ?? null
-  const ifNoneMatch = headers['if-none-match'] === '*'
+  const ifMatch = asked.header('if-match')
+  const ifNoneMatch = asked.header('if-none-match') === '*'
   if (operation.conditional && ifMatch === null && !(operation.conditional === 'create' && ifNoneMatch)) {
     return problem.conditionNeeded(operation.conditional === 'create')
   }
-  const body = operation.body ? await readBody(operation, request) : { value: null }
+  const body = operation.body ? await readBody(operation, asked) : { value: null }
   if ('status' in body) return body
-  const { params, actor } = given
-  return { actor, params, query, ifMatch, ifNoneMatch, body: body.value, asText: wantsText(request, query) }
+  return { actor, params, query, ifMatch, ifNoneMatch, body: body.value, asText: wantsText(asked, query) }
 }
 
-async function readBody(operation: Operation, request: IncomingMessage): Promise<Page | { readonly value: unknown }> {
-  const type = request.headers['content-type'] ?? 'application/json'
+async function readBody(operation: Operation, asked: Asked): Promise<Page | { readonly value: unknown }> {
+  const type = asked.header('content-type') ?? 'application/json'
   if (!JSON_TYPES.test(type)) return problem.jsonOnly(type)
   const limit = operation.bodyBytes ?? BODY_BYTES
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of request) {
-    size += (part as Buffer).length
-    if (size > limit) return problem.tooLarge(limit)
-    parts.push(part as Buffer)
-  }
-  const text = Buffer.concat(parts).toString('utf8')
+  const text = await asked.body(limit)
+  if (text === null) return problem.tooLarge(limit)
   const parsed = parse(text === '' ? '{}' : text)
   if (!parsed) return problem.unreadable('The body is no JSON.')
   if (!nestsAtMost(parsed.value, NESTING)) return problem.unreadable(`The body nests deeper than ${NESTING} levels.`)
@@ -85,8 +79,8 @@ function faultsOf(schema: TSchema, value: unknown, where: string): readonly Faul
 }
 
 /** `format` decides, then Accept; JSON where neither asks for text. */
-function wantsText(request: IncomingMessage, query: Readonly<Record<string, string>>): boolean {
+function wantsText(asked: Asked, query: Readonly<Record<string, string>>): boolean {
   if (query['format'] !== undefined) return query['format'] === 'text'
-  const accept = request.headers.accept ?? ''
+  const accept = asked.header('accept') ?? ''
   return accept.includes('text/plain') && !accept.includes('json')
 }

@@ -10,7 +10,7 @@ export const SHOWN_CAPS = 2_000
 
 const opt = Type.Optional
 const amount = (description: string) => Type.Union([Type.Integer(), money('Of a spend.')], { description })
-const Line = object({
+export const Line = object({
   scope: words('source', 'campaign', 'buyer', 'contract', 'source_contract'),
   owner: text('Whose it is; of a source and a contract source/contract.'),
   window: text('day, 30m, concurrency, balance, second, ...'),
@@ -44,7 +44,7 @@ export function capOperations(capLines: (owner: Owner) => Promise<readonly CapLi
   ]
 }
 
-function lineOf(line: CapLine) {
+export function lineOf(line: CapLine) {
   const { scope, owner, window, kind } = line
   const shown = (value: number): number | string => (kind === 'spend' ? formatMoney(micros(value)) : value)
   return {

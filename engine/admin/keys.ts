@@ -16,7 +16,7 @@ interface Key {
   readonly role?: string
 }
 
-/** Whose keys: a source's, or those of the admin plane. */
+/** Whose keys: a source's, a buyer's, or those of the admin plane. */
 interface Holder {
   readonly name: string
   readonly prefix: string
@@ -32,6 +32,14 @@ const SOURCES: Holder = {
   path: '/admin/v1/sources/{id}/keys',
   params: { id: id('The source.') },
   at: ({ params }) => ['sources', params['id']!, 'keys'],
+  live: 2,
+}
+const BUYERS: Holder = {
+  name: 'BuyerKey',
+  prefix: 'gpb',
+  path: '/admin/v1/buyers/{id}/keys',
+  params: { id: id('The buyer.') },
+  at: ({ params }) => ['buyers', params['id']!, 'keys'],
   live: 2,
 }
 const ADMINS: Holder = {
@@ -62,6 +70,7 @@ export function keyOperations(publishing: Publishing, db: Kysely<LedgerTables>):
   const role = { role: Type.Optional(words('viewer', 'operator', 'admin')) }
   return [
     ...operationsOn(publishing, db, SOURCES, object({ label, ...test })),
+    ...operationsOn(publishing, db, BUYERS, object({ label })),
     ...operationsOn(publishing, db, ADMINS, object({ label, ...role })),
   ]
 }
@@ -125,7 +134,7 @@ async function make(publishing: Publishing, holder: Holder, call: Call): Promise
   const path = holder.at(call)
   const { config } = await publishing.draft()
   const before = (valueAt(config, path) ?? []) as readonly Key[]
-  if (holder === SOURCES && valueAt(config, path.slice(0, -1)) === undefined) return problem.nothingHere()
+  if (holder !== ADMINS && valueAt(config, path.slice(0, -1)) === undefined) return problem.nothingHere()
   const given = call.body as Omit<Key, 'sha256'>
   const live = before.filter((key) => key.test !== true).length
   if (given.test !== true && live >= holder.live) {

@@ -1,6 +1,6 @@
-/** One operation of the admin plane: what it takes, who may call it, what it may answer, and what runs. */
+/** One operation of the admin plane or of the portal: what it takes, who may call it, what it may answer, and what runs. */
 import type { TObject, TSchema } from 'typebox'
-import type { Role } from '../../rules/version.ts'
+import type { AdminRole, Role } from '../../rules/version.ts'
 import type { Actor } from '../configuration/publishing.ts'
 
 /** A whole answer. Header names are in lower case. */
@@ -44,13 +44,15 @@ export interface Operation {
   readonly path: string
   readonly tag: string
   readonly summary: string
-  /** The least role that may call it; null: nobody needs a key. */
+  /** The least role of the admin plane that may call it, or the only one of the portal; null: nobody needs a key. */
   readonly role: Role | null
   readonly params?: Readonly<Record<string, TSchema>>
   readonly query?: TObject
   readonly body?: TSchema
   /** True where `run` checks the body itself, in better words. */
   readonly checksBody?: true
+  /** It reads a lot: few of these run at a time. */
+  readonly heavy?: true
   /** Most bytes of a body; default 1 MB. */
   readonly bodyBytes?: number
   /** It needs If-Match, or (`create`) If-None-Match: *. */
@@ -60,10 +62,15 @@ export interface Operation {
   readonly run: (call: Call) => Promise<Page>
 }
 
-const RANK: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 }
+const RANK: Readonly<Record<AdminRole, number>> = { viewer: 0, operator: 1, admin: 2 }
+const rankOf = (role: Role): number | undefined => (RANK as Partial<Record<Role, number>>)[role]
 
-/** Each role may do what those before it may. */
-export const mayCall = (role: Role, needed: Role | null): boolean => needed === null || RANK[role] >= RANK[needed]
+/** Each role of the admin plane may do what those before it may; buyers and sources only what is theirs. */
+export function mayCall(role: Role, needed: Role | null): boolean {
+  if (needed === null || role === needed) return true
+  const [has, needs] = [rankOf(role), rankOf(needed)]
+  return has !== undefined && needs !== undefined && has >= needs
+}
 
 export const page = (
   body: string,

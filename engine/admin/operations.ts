@@ -7,7 +7,7 @@ import { balanceOperations } from './balances.ts'
 import { capOperations } from './caps-page.ts'
 import { keyOperations } from './keys.ts'
 import { leadOperations } from './leads.ts'
-import { withDocument } from './openapi.ts'
+import { ADMIN_PLANE, withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
@@ -28,7 +28,7 @@ export interface AdminParts {
 
 /** What stands earlier wins where two paths match. */
 export function operationsOf({ data, publishing, db, clock }: AdminParts): readonly Operation[] {
-  return withDocument([
+  const operations = [
     ...pageOperations(data),
     ...capOperations((owner) => data.capLines(owner)),
     ...balanceOperations(db),
@@ -41,5 +41,6 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...switchOperations(publishing, db),
     ...trialOperations(publishing, clock),
     ...resourceOperations(publishing),
-  ])
+  ]
+  return withDocument(operations, ADMIN_PLANE)
 }

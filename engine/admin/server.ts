@@ -1,4 +1,4 @@
-/** The admin plane's HTTP: finds the operation, who calls it and what it was given, and sends what it answers. */
+/** The admin plane's HTTP: hands its requests to the operations, and sends what they answer. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -8,9 +8,8 @@ import type { Actor } from '../configuration/publishing.ts'
 import { listenFault } from '../listening.ts'
 import type { Log } from '../log.ts'
 import * as problem from '../problem.ts'
-import { readCall } from './call.ts'
-import { mayCall, type Operation, type Page } from './operation.ts'
-import { createRouter } from './router.ts'
+import type { Operation, Page } from './operation.ts'
+import { type Asked, createPlane, type Plane } from './plane.ts'
 
 export interface AdminOptions {
   readonly host: string
@@ -29,8 +28,6 @@ export interface Admin {
   close(): Promise<void>
 }
 
-type Serving = AdminOptions & { readonly find: ReturnType<typeof createRouter> }
-
 const MAX_CONNECTIONS = 128
 const PATIENCE_MS = 10_000
 
@@ -38,8 +35,11 @@ const PATIENCE_MS = 10_000
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const server = createServer({ maxHeaderSize: 8_192, requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS })
   server.maxConnections = MAX_CONNECTIONS
-  const serving = { ...options, find: createRouter(options.operations) }
-  server.on('request', (request, response) => void serve(serving, request, response))
+  const { operations, log } = options
+  const callerOf = (key: string) => callerWith(options, key)
+  const isOpen = (operation: Operation) => isOpenOn(options.host, operation)
+  const plane = createPlane({ operations, callerOf, isOpen, keyNeeded: problem.adminKeyNeeded })
+  server.on('request', (request, response) => void serve(plane, log, request, response))
   await listen(server, options)
   return {
     port: (server.address() as AddressInfo).port,
@@ -60,12 +60,12 @@ async function listen(server: Server, { host, port }: AdminOptions): Promise<voi
   }
 }
 
-async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(plane: Plane, log: Log, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let page: Page
   try {
-    page = await pageFor(serving, request)
+    page = await plane(askedBy(request))
   } catch (error) {
-    serving.log('admin_request_failed', { fault: error })
+    log('admin_request_failed', { fault: error })
     page = problem.notReady()
   }
   // A body that nobody read would hold up the connection's next request.
@@ -75,32 +75,35 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
   response.end(page.body)
 }
 
-async function pageFor(serving: Serving, request: IncomingMessage): Promise<Page> {
+function askedBy(request: IncomingMessage): Asked {
   const [path = '', query = ''] = (request.url ?? '').split('?', 2)
-  const found = serving.find(request.method ?? '', path)
-  if (found === null) return problem.noSuchPath()
-  if ('allow' in found) return problem.methodNotAllowed(found.allow)
-  const { operation, params } = found
-  const actor = callerOf(serving, request)
-  if (!isOpen(serving, operation)) {
-    if (actor === null) return problem.adminKeyNeeded()
-    if (!mayCall(actor.role, operation.role)) return problem.roleNeeded(operation.role!, actor.role)
+  return {
+    ...{ method: request.method ?? '', path, query },
+    key: /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? null,
+    header: (name) => request.headers[name] ?? null,
+    body: (limit) => bodyOf(request, limit),
   }
-  const call = await readCall(operation, request, { params, query, actor: actor ?? NOBODY })
-  return 'status' in call ? call : operation.run(call)
 }
 
-const NOBODY: Actor = { label: 'nobody', role: 'viewer' }
+async function bodyOf(request: IncomingMessage, limit: number): Promise<string | null> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of request) {
+    size += (part as Buffer).length
+    if (size > limit) return null
+    parts.push(part as Buffer)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /** Whoever can reach a loopback port may know how the engine does. */
-const isOpen = ({ host }: AdminOptions, { role, path }: Operation): boolean =>
+const isOpenOn = (host: string, { role, path }: Operation): boolean =>
   role === null || (path === '/metrics' && LOOPBACK.has(host))
 
 /** Every key is compared, each in constant time. */
-function callerOf({ keys, used }: AdminOptions, request: IncomingMessage): Actor | null {
-  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (given === undefined) return null
+function callerWith({ keys, used }: AdminOptions, given: string): Actor | null {
   const hash = createHash('sha256').update(given).digest()
   let found: Actor | null = null
   for (const [key, actor] of keys()) if (timingSafeEqual(hash, Buffer.from(key, 'hex'))) found = actor

@@ -35,6 +35,7 @@ const Shown = object({
   until: nullable(moment('When it ends by itself.')),
   note: nullable(text('Why.')),
   set_by: text('Who set it.'),
+  set_role: nullable(text('As what: buyers set their own.')),
   set_at: moment('When.'),
 })
 const Block = object({
@@ -168,7 +169,7 @@ export async function isThere(db: Db, kind: string, id: string): Promise<boolean
   return valueAt(JSON.parse(canonical), [kind, id]) !== undefined
 }
 
-function timesOf({ body }: Call): Pick<SwitchGiven, 'until' | 'note'> {
+export function timesOf({ body }: Pick<Call, 'body'>): Pick<SwitchGiven, 'until' | 'note'> {
   const { until, note } = body as { until?: string; note?: string }
   return { until: until === undefined ? null : (Date.parse(until) as SwitchGiven['until']), note: note ?? null }
 }

@@ -17,6 +17,8 @@ export type Config = Readonly<Record<string, unknown>>
 export interface Actor {
   readonly label: string
   readonly role: Role
+  /** Of a source's test key. */
+  readonly test?: boolean
 }
 
 export interface Draft {

@@ -61,7 +61,12 @@ export function setSwitch(db: Db, actor: Actor, { until, ...given }: SwitchGiven
   return db.transaction().execute(async (tx) => {
     await changed(tx)
     if ((await switchesOn(tx)).length >= MOST_SWITCHES) return null
-    const values = { ...given, until: until === null ? null : new Date(until), set_by: actor.label }
+    const values = {
+      ...given,
+      until: until === null ? null : new Date(until),
+      set_by: actor.label,
+      set_role: actor.role,
+    }
     const row = await tx.insertInto('switches').values(values).returningAll().executeTakeFirstOrThrow()
     await noted(tx, actor, given.kind, row)
     return row
@@ -72,7 +77,7 @@ export function setSwitch(db: Db, actor: Actor, { until, ...given }: SwitchGiven
 export function liftSwitches(
   db: Db,
   actor: Actor,
-  which: Partial<Pick<SwitchRow, 'id' | 'kind' | 'contract' | 'buyer' | 'source'>>,
+  which: Partial<Pick<SwitchRow, 'id' | 'kind' | 'contract' | 'buyer' | 'source' | 'set_by' | 'set_role'>>,
 ): Promise<number> {
   return db.transaction().execute(async (tx) => {
     await changed(tx)

@@ -77,6 +77,8 @@ export interface SwitchesTable {
   until: Date | null
   note: string | null
   set_by: string
+  /** Null: it was set before roles were kept. */
+  set_role: string | null
   set_at: Generated<Date>
   lifted_by: string | null
   lifted_at: Date | null
@@ -207,6 +209,17 @@ export interface OffersTable {
   /** The lead that it was made for, where it stands for another offer. */
   after_lead: ReadOnly<string | null>
   trace: ReadOnly<string>
+}
+
+export interface DispositionsTable {
+  lead_id: ReadOnly<string>
+  copy: ReadOnly<number>
+  contract: ReadOnly<string>
+  buyer: ReadOnly<string>
+  status: ReadOnly<string>
+  value: ReadOnly<number | null>
+  at: Moment
+  heard_at: Moment
 }
 
 export interface InvalidAttemptsTable {
@@ -378,6 +391,7 @@ export interface LedgerTables {
   intents: IntentsTable
   sales: SalesTable
   entries: EntriesTable
+  dispositions: DispositionsTable
   invalid_attempts: InvalidAttemptsTable
   offers: OffersTable
   idempotency: IdempotencyTable

@@ -1,13 +1,11 @@
 /** Caps as the configuration file has them: checked, and made into rules. */
 
 import type { Schedule } from '../schedule.ts'
+import { COUNT_CAPS, SPEND_CAPS } from '../self-service.ts'
 import { parseMoney } from '../units.ts'
 import type { CapKind, CapRule, CapScope, CapWindow } from '../version.ts'
 import type { Check } from './check.ts'
 import type { CapsFile, Draft } from './schema.ts'
-
-const COUNT_WINDOWS = ['hour', 'day', 'week', 'month', 'total', 'concurrency'] as const
-const SPEND_WINDOWS = ['hour', 'day', 'week', 'month', 'total'] as const
 
 /**
  * Counts first, then spends, each from the shortest window on, then the rolling ones: the order in which a full one is
@@ -27,11 +25,11 @@ export function capRules(
     const ofDay = window === 'day' ? { dayStart, pace } : { dayStart: 0, pace: null }
     rules.push({ scope, owner, window, kind, limit, zone, minutes, ...ofDay })
   }
-  for (const window of COUNT_WINDOWS) {
+  for (const window of COUNT_CAPS) {
     const limit = caps?.[window]
     if (limit !== undefined) add(window, 'count', limit)
   }
-  for (const window of SPEND_WINDOWS) {
+  for (const window of SPEND_CAPS) {
     const limit = caps?.spend?.[window]
     if (limit !== undefined) add(window, 'spend', parseMoney(limit)!)
   }

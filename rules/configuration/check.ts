@@ -12,12 +12,14 @@ import { checkCaps } from './cap-rules.ts'
 import { currencyDigits } from './currency.ts'
 import { checkGraphs, checkPostbacks } from './postback-check.ts'
 import { type BuyerFile, type CampaignFile, type ConfigFile, DEFAULTS, type Draft, type SourceFile } from './schema.ts'
+import { checkSelfService } from './self-service-check.ts'
 import { isZone } from './zones.ts'
 
-/** SHA-256 of `demo` and `demo-admin`: everybody knows these keys. */
+/** SHA-256 of `demo`, `demo-buyer` and `demo-admin`: everybody knows these keys. */
 const WELL_KNOWN_KEYS: ReadonlySet<string> = new Set([
   '2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea',
   'cce7a2cf1ae045989cfc914fb95a41526f167a838b3c7d33745143614abace7c',
+  '177edd9016867e29535a0f9201fba5270cfb7611220f79b77ec391817e553ab2',
 ])
 
 /** What a check compiles on its way, for the snapshot to take. */
@@ -169,6 +171,7 @@ function checkBuyer(check: Check, id: string, buyer: Draft<BuyerFile>, currencie
     check.fault(`buyers.${id}.group`, message)
   }
   checkCaps(check, `buyers.${id}.caps`, buyer.caps, currencies)
+  checkSelfService(check, `buyers.${id}.self_service`, buyer.self_service)
   if (buyer.balance !== undefined && currencies.size > 1) {
     const mixed = [...currencies].sort().join(' and ')
     check.fault(
@@ -236,6 +239,14 @@ function checkKeys(check: Check): void {
     if (keys.length === 0 && !check.broken(`sources.${id}.keys`)) {
       check.warn(`sources.${id}.keys`, 'the source has no key, so it cannot post.')
     }
+  }
+  for (const id of idsOf(check.draft.buyers)) {
+    const keys = check.draft.buyers![id]?.keys ?? []
+    keys.forEach((key, at) => {
+      claim(`buyers.${id}.keys[${at}].sha256`, key?.sha256)
+    })
+    if (keys.length > 2)
+      check.fault(`buyers.${id}.keys`, 'has more than two keys: two are enough to rotate, so remove the oldest.')
   }
   const adminKeys = check.draft.admin?.keys ?? []
   adminKeys.forEach((key, at) => {

@@ -3,6 +3,7 @@ import { checkCaps } from './cap-rules.ts'
 import { type Check, checkReference, idsOf } from './check.ts'
 import { checkDelivery } from './delivery-check.ts'
 import { type CampaignFile, type ConfigFile, type ContractFile, DEFAULTS, type Draft } from './schema.ts'
+import { checkSelfService } from './self-service-check.ts'
 import { type Steps, stepEvery } from './steps.ts'
 
 /** A contract with a ping address is pinged unless it says otherwise. */
@@ -66,6 +67,7 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
   checkSources(check, path, contract)
   checkReturns(check, path, contract, campaign)
   checkContractCaps(check, path, contract)
+  checkSelfService(check, `${path}.self_service`, contract.self_service)
   if (contract.throttle !== undefined && !isPinged(contract) && !check.broken(`${path}.delivery`)) {
     check.fault(`${path}.throttle`, 'says how often it may be pinged, and it is not pinged: cap its sales instead.')
   }

@@ -85,6 +85,7 @@ const SHA256 = 'the SHA-256 of the key in 64 hex digits (printf %s "$KEY" | sha2
 /** The hash of a secret: never shown, and kept as it is. */
 const sha256 = () => Type.String({ pattern: '^[0-9a-fA-F]{64}$', expects: SHA256, secret: true, hashed: true })
 const SourceKey = object({ sha256: sha256(), test: opt(flag()), label: opt(text('a label')) })
+const BuyerKey = object({ sha256: sha256(), label: opt(text('a label')) })
 const AdminKey = object({
   sha256: sha256(),
   label: opt(text('a label')),
@@ -260,8 +261,35 @@ const Throttle = object({
   day: opt(whole(1, 100_000_000, 'pings a day')),
 })
 
+const CountBounds = () => opt(object({ min: count(), max: count() }))
+const SpendBounds = () => opt(object({ min: opt(money()), max: opt(money()) }))
+const SelfServiceShape = object({
+  pause: opt(flag()),
+  caps: opt(
+    object({
+      hour: CountBounds(),
+      day: CountBounds(),
+      week: CountBounds(),
+      month: CountBounds(),
+      total: CountBounds(),
+      concurrency: CountBounds(),
+      spend: opt(
+        object({
+          hour: SpendBounds(),
+          day: SpendBounds(),
+          week: SpendBounds(),
+          month: SpendBounds(),
+          total: SpendBounds(),
+        }),
+      ),
+    }),
+  ),
+})
+
 const BuyerShape = object({
   name: opt(text('a name')),
+  keys: opt(list(BuyerKey, 'a list of keys', 8)),
+  self_service: opt(SelfServiceShape),
   zone: text('an IANA time zone, such as America/Chicago'),
   group: opt(id('a group')),
   legal_entity: opt(text('the name of a legal entity')),
@@ -292,6 +320,7 @@ const Returns = object({
 const ContractShape = object({
   buyer: id('a buyer'),
   campaign: id('a campaign'),
+  self_service: opt(SelfServiceShape),
   tier: opt(id('the name of a tier')),
   status: opt(word('active', 'paused', 'test')),
   priority: opt(whole(1, 1_000_000, 'a priority')),

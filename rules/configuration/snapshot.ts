@@ -5,6 +5,7 @@ import { prepareEligibility } from '../eligibility.ts'
 import { POSTBACK_EVENTS } from '../postback.ts'
 import type { ReturnTerms } from '../returns.ts'
 import type { Schedule } from '../schedule.ts'
+import { selfServiceOf } from '../self-service.ts'
 import type { Throttle } from '../throttle.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from '../units.ts'
 import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from '../version.ts'
@@ -53,6 +54,7 @@ export function* buildSnapshot(file: ConfigFile, made: Made, version: number, ca
     example: file.example ?? false,
     sources,
     keys: keysOf(file),
+    buyerKeys: buyerKeysOf(file),
     adminKeys: adminKeysOf(file),
     campaigns,
     buyers,
@@ -74,6 +76,14 @@ function keysOf(file: ConfigFile): ReadonlyMap<string, ApiKey> {
     for (const key of source.keys) keys.set(key.sha256.toLowerCase(), { source: id, test: inTest || key.test === true })
   }
   return keys
+}
+
+function buyerKeysOf(file: ConfigFile): ReadonlyMap<string, string> {
+  return new Map(
+    idsOf(file.buyers).flatMap((id) =>
+      (file.buyers[id]!.keys ?? []).map(({ sha256 }): [string, string] => [sha256.toLowerCase(), id]),
+    ),
+  )
 }
 
 /** A key without a role may do everything; one without a label is known by the beginning of its hash. */
@@ -272,6 +282,7 @@ function buildContract(
     idempotent: contract.idempotent ?? false,
     inDoubt: contract.in_doubt ?? 'hold_unbilled',
     returns: contract.returns ? returnTerms(contract.returns) : null,
+    selfService: selfServiceOf(file.buyers[contract.buyer]?.self_service, contract.self_service),
     delivery: made.deliveries.get(id)!,
   }
 }

@@ -1,5 +1,6 @@
 /** Requests made from the OpenAPI document alone: good ones, and ones that are bad in each way that a request can be. */
 import fc from 'fast-check'
+import { Compile } from 'typebox/schema'
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON Schema as it comes
 type Schema = any
@@ -125,4 +126,20 @@ export const SPOILERS: Readonly<Record<string, (good: Generated) => Generated>> 
     path: `${good.path.split('?')[0]}?limit=-1&before=x&from=&to=%00`,
   }),
   'another ETag': (good) => ({ ...good, headers: { ...good.headers, 'If-Match': '"stale"' } }),
+}
+
+/** Says what is wrong with an answer, by the document. */
+export async function faultOf(operation: Described, reply: Response): Promise<string | null> {
+  const told = operation.responses[String(reply.status)]
+  const body = await reply.text()
+  if (!told) return `${operation.id} answered ${reply.status}, which is not documented: ${body.slice(0, 300)}`
+  if (reply.status >= 500) return `${operation.id} answered ${reply.status}`
+  const type = (reply.headers.get('content-type') ?? '').split(';')[0]!
+  if (!told.content) return body === '' ? null : `${operation.id} answered a body, which is not documented`
+  const content = told.content[type]
+  if (!content) return `${operation.id} answered ${type}, which is not documented`
+  if (!type.endsWith('json') || content.schema.$ref) return null
+  return Compile(content.schema).Check(JSON.parse(body))
+    ? null
+    : `${operation.id} answered another shape: ${body.slice(0, 500)}`
 }

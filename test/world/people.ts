@@ -324,6 +324,7 @@ export const requestOf = (lead: PeopleLead): EdgeRequest => ({
   route: 'postLead',
   method: 'post',
   params: [lead.campaign ?? 'solar'],
+  asked: null,
   query: new URLSearchParams(),
   contentType: 'application/json',
   headers: {

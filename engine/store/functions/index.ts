@@ -1,5 +1,6 @@
 /** The ledger's functions. They are code: the engine that starts puts its own in place of those of before. */
 import { BALANCES } from './balances.ts'
+import { DISPOSITIONS } from './dispositions.ts'
 import { ENDS } from './ends.ts'
 import { INQUIRIES } from './inquiries.ts'
 import { OFFERS } from './offers.ts'
@@ -9,6 +10,6 @@ import { RETURNS } from './returns.ts'
 import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
-export const FUNCTIONS: string = [PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES, RETURNS].join(
-  '\n',
-)
+export const FUNCTIONS: string = [
+  ...[PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES, RETURNS, DISPOSITIONS],
+].join('\n')

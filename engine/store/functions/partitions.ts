@@ -7,10 +7,11 @@ export const PARTITIONS = `
   $$;
 
   create function partitioned_tables() returns text[] language sql immutable parallel safe as $$
-    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts', 'offers']
+    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts', 'offers', 'dispositions']
   $$;
 
-  -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included); says how many.
+  -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included), and on every day
+  -- that has leads: a table may be newer than they are. Says how many.
   create function make_partitions(p_first date, p_last date) returns integer language plpgsql as $$
   declare
     v_table text;
@@ -20,7 +21,11 @@ export const PARTITIONS = `
   begin
     perform pg_advisory_xact_lock(71, 0);
     foreach v_table in array partitioned_tables() loop
-      for v_day in select generate_series(p_first, p_last, interval '1 day')::date loop
+      for v_day in
+        select generate_series(p_first, p_last, interval '1 day')::date
+        union select to_date(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'leads'::regclass
+      loop
         v_name := v_table || '_' || to_char(v_day, 'YYYYMMDD');
         if to_regclass(v_name) is null then
           execute format('create table %I partition of %I for values from (%L) to (%L)', v_name, v_table,

@@ -17,6 +17,7 @@ import * as retention from './0016_retention.ts'
 import * as owed from './0017_owed.ts'
 import * as reports from './0019_reports.ts'
 import * as returns from './0020_returns.ts'
+import * as portal from './0021_portal.ts'
 import * as reportSums from './0024_report_sums.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -37,5 +38,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0017_owed': owed,
   '0019_reports': reports,
   '0020_returns': returns,
+  '0021_portal': portal,
   '0024_report_sums': reportSums,
 }
