@@ -81,7 +81,7 @@ describe('requests made from the document', () => {
     await own.close()
     const bodied = operations.filter(({ body }) => body).map(({ id }) => id)
     for (const id of bodied) expect([...answered.get(id)!], id).toEqual(expect.arrayContaining([400, 415]))
-  })
+  }, 300_000)
 })
 
 describe('a lost update', () => {

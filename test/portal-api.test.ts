@@ -58,7 +58,7 @@ it('requests made from it are answered as it says, good ones and bad ones', asyn
   } finally {
     await own.close()
   }
-})
+}, 300_000)
 
 it('nothing of one buyer or source is there for another', async () => {
   const theirs = await kit.sell('bolt', { source: 'forge', leadRef: 'F-1' })
