@@ -88,7 +88,8 @@ function countTrace(sums: Sums, tally: LeadTally, campaign: Campaign, trace: Tra
   trace.opening.eligible.forEach((at, position) => {
     const { id: contract, buyer } = contracts[at]!
     const measured = measures[position]!
-    countSeat(seatOf(tally, campaign, contract, buyer.id), measured)
+    // Whoever was neither asked nor chosen has no row.
+    if (measured.pinged || measured.chosen) countSeat(seatOf(tally, campaign, contract, buyer.id), measured)
     const { outcome } = measured
     if (outcome?.kind !== 'lost' && outcome?.kind !== 'not_asked') return
     countReason(sums, { campaign: campaign.id, buyer: buyer.id, contract }, outcome.kind, outcome.reason)

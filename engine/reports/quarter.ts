@@ -2,7 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Trace } from '../../rules/trace.ts'
-import type { Versions } from '../configuration/versions.ts'
+import type { Snapshot } from '../../rules/version.ts'
 import type { Sealer } from '../seal.ts'
 import { newestVersion } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
@@ -10,6 +10,11 @@ import { countLead, countOffer } from './count.ts'
 import { NO_SUB, type Row, Sums } from './sums.ts'
 
 type Db = Kysely<LedgerTables>
+
+/** Versions by their numbers; null where there is none that compiles. */
+export interface VersionsBook {
+  get(number: number): Promise<Snapshot | null>
+}
 
 export interface QuarterSums {
   /** By the table's name. */
@@ -32,7 +37,7 @@ export type OfferRow = Awaited<ReturnType<typeof offersFrom>>[number]
 export async function countQuarter(
   db: Db,
   sealer: Sealer,
-  versions: Versions,
+  versions: VersionsBook,
   quarter: Date,
   goOn: () => boolean = () => true,
 ): Promise<QuarterSums | null> {
@@ -75,7 +80,7 @@ export async function countQuarter(
   return offers ? { rows: sums.end(), undecided } : null
 }
 
-async function countInvalid(sums: Sums, db: Db, versions: Versions, from: string, to: string): Promise<void> {
+async function countInvalid(sums: Sums, db: Db, versions: VersionsBook, from: string, to: string): Promise<void> {
   const now = await versions.get((await newestVersion(db)).number)
   for (const { campaign, source, n } of await invalidIn(db, from, to)) {
     const terms = now?.campaigns.get(campaign)

@@ -5,7 +5,7 @@ import { ms } from '../../rules/units.ts'
 import { Versions } from '../configuration/versions.ts'
 import type { Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
-import { boundsOf, countQuarter, QUARTER_MS, type QuarterSums } from './quarter.ts'
+import { boundsOf, countQuarter, QUARTER_MS, type QuarterSums, type VersionsBook } from './quarter.ts'
 import { lateQuarters } from './report.ts'
 import type { Row } from './sums.ts'
 
@@ -16,6 +16,8 @@ export interface ReporterSettings {
   readonly sealer: Sealer
   readonly clock: Clock
   readonly log: (message: string) => void
+  /** Default: the ledger's. */
+  readonly versions?: VersionsBook
 }
 
 const EVERY_MS = 15_000
@@ -29,7 +31,7 @@ const ALWAYS = { from: new Date(0), to: new Date('9999-01-01') }
 
 export class Reporter {
   readonly #settings: ReporterSettings
-  readonly #versions: Versions
+  readonly #versions: VersionsBook
   #timer: Timer | null = null
   #passing: Promise<void> = Promise.resolve()
   #stopped = false
@@ -38,7 +40,7 @@ export class Reporter {
 
   constructor(settings: ReporterSettings) {
     this.#settings = settings
-    this.#versions = new Versions(settings.db)
+    this.#versions = settings.versions ?? new Versions(settings.db)
   }
 
   start(): void {
@@ -160,13 +162,17 @@ async function lateOnes(db: Db, first: number): Promise<{ quarter: Date; n: numb
 
 const quarterAt = (moment: number): number => Math.floor(moment / QUARTER_MS) * QUARTER_MS
 
-/** From which quarter on the ledger may have something: sums of days that were dropped stay as they are. Null: it has no lead. */
+/** From which quarter on the ledger may have something: sums of days that were dropped stay as they are. Null: it has nothing. */
 async function firstQuarter(db: Db): Promise<number | null> {
-  const lead = await db.selectFrom('leads').select('id').orderBy('id').limit(1).executeTakeFirst()
-  if (lead === undefined) return null
-  const came = Number.parseInt(lead.id.replaceAll('-', '').slice(0, 12), 16)
-  const { rows } = await sql<{ day: string | null }>`select kept_from::text as day from retention`.execute(db)
-  return quarterAt(Math.max(came - RECENT_MS, Date.parse(rows[0]!.day ?? '1970-01-01')))
+  const least = (table: string) => sql`(select id from ${sql.table(table)} order by id limit 1)`
+  const { rows } = await sql<{ id: string | null; day: string | null }>`
+    select least(${least('leads')}, ${least('offers')}, ${least('invalid_attempts')}) as id,
+      (select kept_from::text from retention) as day`.execute(db)
+  const { id, day } = rows[0]!
+  if (id === null) return null
+  // An id begins with its moment.
+  const came = Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16)
+  return quarterAt(Math.max(came, Date.parse(day ?? '1970-01-01')))
 }
 
 /** What changes whenever something in the quarter does. */
