@@ -1,8 +1,8 @@
-/** Prepaid balances: entered in the ledger, followed by the hot store, and told of when they run low. */
+/** Prepaid balances: entered in the ledger, and followed by the hot store. */
 import { type Kysely, sql } from 'kysely'
 import type { Clock, Timer } from '../buyers/wire.ts'
 import { placesOf } from '../rules/calendar.ts'
-import { formatMoney, type Micros, micros, ms } from '../rules/units.ts'
+import { type Micros, micros, ms } from '../rules/units.ts'
 import type { Buyer, CapRule, Snapshot } from '../rules/version.ts'
 import type { HotStore } from './store/port.ts'
 import type { LedgerTables } from './store/tables.ts'
@@ -111,7 +111,7 @@ export class Balances {
     this.#timer?.cancel()
   }
 
-  /** Tells the hot store what it has not heard, and the ledger which balances have run low. */
+  /** Tells the hot store what it has not heard. */
   async look(): Promise<void> {
     const { db, hot } = this.#settings
     const places = this.#places()
@@ -126,18 +126,10 @@ export class Balances {
         places.map(({ buyer }) => buyer),
       )
       .execute()
-    for (const [at, { buyer, currency, tag, key, low }] of places.entries()) {
+    for (const [at, { buyer, currency, tag, key }] of places.entries()) {
       const row = rows.find((one) => one.buyer === buyer && one.currency === currency)
-      const { used, seq } = usages[at]!
-      if (row && row.seq > seq) await hot.paidIn(tag, key, row.seq, row.total)
-      if (low !== null) await this.#note(buyer, currency, micros((row?.total ?? 0) - used), low, row?.low ?? false)
+      if (row && row.seq > usages[at]!.seq) await hot.paidIn(tag, key, row.seq, row.total)
     }
-  }
-
-  async #note(buyer: string, currency: string, balance: Micros, low: Micros, wasLow: boolean): Promise<void> {
-    if (balance < low === wasLow) return
-    const data = JSON.stringify({ balance: formatMoney(balance), threshold: formatMoney(low), currency })
-    await sql`select note_balance(${buyer}, ${currency}, ${balance}, ${low}, ${data}::json)`.execute(this.#settings.db)
   }
 
   #places(): readonly BalancePlace[] {

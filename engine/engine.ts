@@ -6,6 +6,8 @@ import type { Contract, Snapshot } from '../rules/version.ts'
 import { buyerPages } from './admin/buyer-page.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort } from './admin/port.ts'
+import { Alerts } from './alerts/alerts.ts'
+import { letterOutbox } from './alerts/letters.ts'
 import { assertAlone } from './alone.ts'
 import { Balances } from './balances.ts'
 import { conceal, reveal } from './conceal.ts'
@@ -99,6 +101,8 @@ interface Core extends EngineOptions {
   readonly warmth: Warmth
   readonly courier: Courier
   readonly postbacks: ReturnType<typeof postbackOutbox>
+  readonly letters: ReturnType<typeof letterOutbox>
+  readonly alerts: Alerts
   readonly lists: Lists
   readonly portal: Portal
 }
@@ -166,9 +170,10 @@ async function openCore(options: EngineOptions): Promise<Core> {
     log: note,
   })
   const beside = await openBeside(options, () => core.snapshot)
+  const alerts = alertsOf(options, { hot, wire, balances, ownership, snapshot: () => core.snapshot })
   const portal = portalOf(options, hot, () => core)
   const parts = {
-    ...{ ...beside, portal, switchboard, ownership, ledger, hot, wire, testWire, live },
+    ...{ ...beside, portal, alerts, switchboard, ownership, ledger, hot, wire, testWire, live },
     ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
   }
   const core: Core = { ...options, ...parts, snapshot, next: null, draining: false, ports: {} as IntakePorts }
@@ -179,6 +184,8 @@ async function openCore(options: EngineOptions): Promise<Core> {
   await Promise.all([recovery.start(), lookout.start(), balances.start()])
   core.reporter.start()
   core.postbacks.start()
+  core.letters.start()
+  core.alerts.start()
   core.inquiries.start()
   return core
 }
@@ -202,8 +209,23 @@ async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
   const courier = createCourier({ clock, allowedCidrs: foundation.snapshot.allowedCidrs })
   const postbacks = postbackOutbox({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
   await routePostbacks(db, foundation.snapshot)
+  const letters = letterOutbox({ db, clock, courier, snapshot, log: note })
   const reporter = new Reporter({ db, sealer, clock, log: note })
-  return { courier, postbacks, reporter, keyUses: new KeyUses(db, clock), lists: await openLists(options) }
+  return { courier, postbacks, letters, reporter, keyUses: new KeyUses(db, clock), lists: await openLists(options) }
+}
+
+function alertsOf(
+  { foundation, clock, log, metrics }: EngineOptions,
+  parts: Pick<Core, 'hot' | 'wire' | 'balances' | 'ownership'> & { readonly snapshot: () => Snapshot },
+): Alerts {
+  const { hot, wire, balances, ownership, snapshot } = parts
+  return new Alerts({
+    ...{ db: foundation.db, hot, clock, snapshot, engine: ownership.engine },
+    balances: () => balances.lines(),
+    health: () => wire.health(),
+    begun: (alert, events) => metrics.events(alert, events),
+    log: (text) => log('note', { text }),
+  })
 }
 
 /** No lead is taken before every suppression list is read. */
@@ -331,6 +353,7 @@ function openEdge(core: Core, host: string): Promise<Edge> {
 function adminOf(core: Core): AdminPort {
   const { foundation, hot, metrics } = core
   metrics.buyers(() => core.wire.health())
+  metrics.alerts(() => core.alerts.open)
   for (const name of Object.keys(queuesOf(core))) metrics.queue(name, () => queuesOf(core)[name]!)
   return adminData({
     db: foundation.db,
@@ -428,6 +451,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   await Promise.all([core.reporter.stop(), core.keyUses.stop()])
   core.lists.stop()
   await Promise.all([recovery.stop(), core.postbacks.stop(), core.inquiries.stop()])
+  await Promise.all([core.letters.stop(), core.alerts.stop()])
   await core.courier.close()
   await core.portal.close()
   warmth.close()

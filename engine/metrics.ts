@@ -48,6 +48,10 @@ export interface Metrics {
   queue(name: string, depth: () => number): void
   /** How buyers' servers do. Read at each scrape. */
   buyers(read: () => readonly LineHealth[]): void
+  /** So many events of an alert began, as this process saw first. */
+  events(alert: string, n: number): void
+  /** Events that are open, by alert. Read at each scrape. */
+  alerts(read: () => ReadonlyMap<string, number>): void
   /** Everything that this process counted, for a primary that adds up its workers. */
   json(): Promise<MetricsJson>
   /** Prometheus's text format. */
@@ -70,6 +74,7 @@ export function createMetrics(): Metrics {
   const posts = count('posts', 'How posts ended.', 'buyer', 'state')
   const capsFull = count('caps_full', 'Holds that found no place in a cap.', 'window')
   const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
+  const events = count('events', 'What alerts found for the first time.', 'alert')
   const queues = queueGauge(registry)
   return {
     observe: (stage, milliseconds) => stages.observe(stage, milliseconds),
@@ -82,6 +87,10 @@ export function createMetrics(): Metrics {
     rateLimited: (source) => limited.add(source),
     queue: (name, depth) => void queues.set(name, depth),
     buyers: (read) => buyerGauges(registry, read),
+    events: (alert, n) => {
+      for (let one = 0; one < n; one++) events.add(alert)
+    },
+    alerts: (read) => alertGauge(registry, read),
     json: () => registry.getMetricsAsJSON() as unknown as Promise<MetricsJson>,
     text: () => registry.metrics(),
   }
@@ -99,6 +108,21 @@ function queueGauge(registry: Registry): Map<string, () => number> {
     },
   })
   return depths
+}
+
+/** One process watches, and the others say nothing: the highest is what there is. */
+function alertGauge(registry: Registry, read: () => ReadonlyMap<string, number>): void {
+  new Gauge({
+    name: 'gavelpost_events_open',
+    help: 'What alerts find at the moment.',
+    aggregator: 'max',
+    labelNames: ['alert'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [alert, open] of read()) this.set({ alert }, open)
+    },
+  })
 }
 
 /** Buyers beyond so many are not told apart on a page. */

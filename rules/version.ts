@@ -1,4 +1,6 @@
 /** One immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
+import type { Alert, Recipient } from './alerts.ts'
+import { checkAlerts } from './configuration/alert-check.ts'
 import { canonicalJson } from './configuration/canonical.ts'
 import { type Check, checkFields, checkHouse, newMade } from './configuration/check.ts'
 import { checkContracts } from './configuration/contract-check.ts'
@@ -172,7 +174,7 @@ export interface Buyer {
   readonly caps: readonly CapRule[]
   /** How often its contracts may be pinged together. */
   readonly throttles: readonly Throttle[]
-  /** An event tells of a balance that falls under it; null: nobody is told, or it has none. */
+  /** Alerts tell of a balance that falls under it; null: it has no threshold of its own. */
   readonly lowBalance: Micros | null
 }
 
@@ -286,6 +288,10 @@ export interface Snapshot {
   readonly campaigns: ReadonlyMap<string, Campaign>
   readonly buyers: ReadonlyMap<string, Buyer>
   readonly lists: ReadonlyMap<string, ListSpec>
+  readonly alerts: ReadonlyMap<string, Alert>
+  readonly recipients: ReadonlyMap<string, Recipient>
+  /** Where operators reach the admin plane; null: nobody said. */
+  readonly adminUrl: string | null
   /** CIDR ranges that buyers' hosts may lie in although the guard forbids them by default. */
   readonly allowedCidrs: readonly string[]
 }
@@ -342,7 +348,7 @@ export function* compileInSteps(config: unknown, version: number, presets: Prese
   checkHouse(check)
   yield* checkContracts(check)
   yield* checkFilters(check)
-  for (const rest of [checkPrices, checkSchedules, checkDuplicates, checkLists]) {
+  for (const rest of [checkPrices, checkSchedules, checkDuplicates, checkLists, checkAlerts]) {
     rest(check)
     yield
   }

@@ -256,6 +256,46 @@ describe('a prepaid balance', () => {
   })
 })
 
+describe('an event', () => {
+  it('is listed, read, and taken on by whoever says so first', async () => {
+    const watch = (findings: object[]) =>
+      kit.kit.ask(`select watch_alert('doubts', 'doubts_open', '{ops}', 0, $1)`, [JSON.stringify(findings)])
+    const facts = { count: 3, oldest: '2026-03-02T12:00:00Z' }
+    await watch([{ subject: 'contract acme', episode: '', facts }])
+    const { items } = await kit.get('/admin/v1/events?state=open&alert=doubts')
+    expect(items).toMatchObject([{ on: 'doubts_open', subject: 'contract acme', facts, ended_at: null }])
+    expect(items[0].letters).toMatchObject([{ recipient: 'ops', state: 'waiting', attempts: 0 }])
+    const take = async (key: string) => {
+      const path = `/admin/v1/events/${items[0].id}:acknowledge`
+      return bodyOf(kit.ask({ method: 'POST', path, key, body: {} }))
+    }
+    expect(await take('operator')).toMatchObject({ acknowledged_by: 'operator' })
+    expect(await take('admin')).toMatchObject({ acknowledged_by: 'operator' })
+    expect((await kit.get('/admin/v1/audit')).items[0]).toMatchObject({
+      actor: 'operator',
+      action: 'acknowledge',
+      changes: ['doubts: contract acme'],
+    })
+    await watch([])
+    expect(await kit.get('/admin/v1/events?state=open&alert=doubts')).toEqual({ items: [], next: null })
+    expect((await kit.get(`/admin/v1/events/${items[0].id}`)).ended_at).not.toBeNull()
+    expect((await kit.ask({ method: 'GET', path: '/admin/v1/events/999999' })).status).toBe(404)
+  })
+
+  it('is tried on every recipient of an alert in the draft', async () => {
+    const put = (path: string, body: object) =>
+      kit.ask({ method: 'PUT', path: `/admin/v1/${path}`, headers: { 'if-none-match': '*' }, body })
+    await put('recipients/ops', { webhook: { url: 'https://ops.invalid/hook' } })
+    await put('alerts/doubts', { on: 'doubts_open', to: ['ops'] })
+    const test = (alert: string, key = 'operator') =>
+      kit.ask({ method: 'POST', path: `/admin/v1/alerts/${alert}:test`, key })
+    expect(await bodyOf(test('doubts'))).toEqual({ recipients: [{ recipient: 'ops', heard: false, said: 'dns' }] })
+    expect((await test('nobody')).status).toBe(404)
+    expect((await test('doubts', 'viewer')).status).toBe(403)
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+  })
+})
+
 describe('urgent switches', () => {
   const act = async (path: string, body: object, key = 'operator') => {
     const reply = await kit.ask({ method: 'POST', path, key, body })

@@ -1,4 +1,4 @@
-/** Prepaid balances on real stores: nobody buys beyond balance and credit, money is entered once, and a low one is told once. */
+/** Prepaid balances on real stores: nobody buys beyond balance and credit, and money is entered once. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { Balances } from '../engine/balances.ts'
@@ -172,34 +172,6 @@ describe('money', () => {
     expect(await balancesOn(hot, snapshot).lines()).toEqual([before])
     await balancesOn(hot, snapshot).look()
     expect((await balancesOn(hot, snapshot).lines())[0]!.paidIn).toBe(before!.paidIn + 7_000_000)
-  })
-
-  test('that runs low is told once each time, however many look', async () => {
-    const snapshot = configured({ credit: '500.00', low: '20.00' }, 3)
-    const hot = new MemoryStore('low')
-    await rebuild(hot, snapshot)
-    const lookers = [1, 2, 3].map(() => balancesOn(hot, snapshot))
-    const look = () => Promise.all(lookers.map((one) => one.look()))
-    const events = async () =>
-      (await kit.ask("select subject, data from events where kind = 'balance_low' order by id")) as {
-        subject: string
-        data: { balance: string }
-      }[]
-    await lookers[0]!.enter(deposit(200_000_000))
-    await look()
-    const before = (await events()).length
-    const { balance } = (await lookers[0]!.lines())[0]!
-    await sell(hot, snapshot, balance - 15_000_000)
-    await look()
-    await look()
-    expect((await events()).slice(before)).toEqual([
-      { subject: 'buyer acme', data: { balance: '15.00', threshold: '20.00', currency: 'USD' } },
-    ])
-    await lookers[1]!.enter(deposit(50_000_000))
-    await look()
-    await sell(hot, snapshot, 60_000_000)
-    await look()
-    expect((await events()).slice(before).map(({ data }) => data.balance)).toEqual(['15.00', '5.00'])
   })
 
   test("of a buyer that does not pay in advance is nobody's concern", async () => {

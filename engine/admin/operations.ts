@@ -5,6 +5,7 @@ import type { Publishing } from '../configuration/publishing.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { balanceOperations } from './balances.ts'
 import { capOperations } from './caps-page.ts'
+import { eventOperations } from './events.ts'
 import { keyOperations } from './keys.ts'
 import { leadOperations } from './leads.ts'
 import { ADMIN_PLANE, withDocument } from './openapi.ts'
@@ -40,6 +41,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...reportOperations(db),
     ...switchOperations(publishing, db),
     ...trialOperations(publishing, clock),
+    ...eventOperations(publishing, db, clock),
     ...resourceOperations(publishing),
   ]
   return withDocument(operations, ADMIN_PLANE)

@@ -195,14 +195,18 @@ export async function versionText(db: Db, number: number): Promise<string | null
   return row?.canonical ?? null
 }
 
-/** How many posts of each contract are in doubt. */
-export async function doubtsByContract(db: Db): Promise<ReadonlyMap<string, number>> {
-  const rows = await db
+/** Posts in doubt of each contract: how many, and since when the oldest is. */
+export function openDoubts(db: Db): Promise<{ contract: string; n: number; oldest: Date }[]> {
+  return db
     .selectFrom('intents')
     .select(['contract', db.fn.countAll<number>().as('n')])
+    .select(sql<Date>`min(coalesce(doubted_at, created_at))`.as('oldest'))
     .where('state', '=', 'in_doubt')
     .where(sql<boolean>`not exists (select 1 from leads l where l.id = lead_id and l.test)`)
     .groupBy('contract')
     .execute()
-  return new Map(rows.map(({ contract, n }) => [contract, n]))
+}
+
+export async function doubtsByContract(db: Db): Promise<ReadonlyMap<string, number>> {
+  return new Map((await openDoubts(db)).map(({ contract, n }) => [contract, n]))
 }

@@ -1,5 +1,6 @@
 /** The ledger's tables as Kysely sees them. Columns that only the ledger's own functions write are read-only here. */
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely'
+import type { Facts } from '../../rules/alerts.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import type { Level } from '../../rules/sightings.ts'
 import type { ListKind } from '../../rules/suppression.ts'
@@ -293,7 +294,6 @@ export interface BalancesTable {
   currency: ReadOnly<string>
   seq: ReadOnly<number>
   total: ReadOnly<number>
-  low: ReadOnly<boolean>
 }
 
 export interface BalanceEntriesTable {
@@ -313,9 +313,41 @@ export interface BalanceEntriesTable {
 export interface EventsTable {
   id: GeneratedAlways<number>
   at: Moment
+  alert: ReadOnly<string | null>
   kind: ReadOnly<string>
   subject: ReadOnly<string>
-  data: ReadOnly<unknown>
+  episode: ReadOnly<string>
+  data: ReadOnly<Facts>
+  seen_at: Moment
+  ended_at: Date | null
+  acknowledged_at: Date | null
+  acknowledged_by: string | null
+}
+
+export interface AlertLettersTable {
+  id: ReadOnly<string>
+  alert: ReadOnly<string>
+  recipient: ReadOnly<string>
+  events: ReadOnly<number[]>
+  queued_at: Moment
+  due_at: Moment
+  attempts: ReadOnly<number>
+  failure: ReadOnly<string | null>
+  sent_at: ReadOnly<Date | null>
+  dead_at: ReadOnly<Date | null>
+}
+
+export interface BreakersTable {
+  engine: number
+  buyer: string
+  kind: string
+  origin: string
+  opened_at: Generated<Date>
+}
+
+export interface AlertWatchTable {
+  singleton: Generated<boolean>
+  version: number
 }
 
 export interface ResolutionsTable {
@@ -406,6 +438,9 @@ export interface LedgerTables {
   events: EventsTable
   returns: ReturnsTable
   late_quarters: LateQuartersTable
+  alert_letters: AlertLettersTable
+  breakers: BreakersTable
+  alert_watch: AlertWatchTable
   retention: RetentionTable
   carried: CarriedTable
 }

@@ -39,6 +39,8 @@ export interface Made {
   readonly contractRules: Map<string, ContractRules>
   /** By `campaigns.solar` and `sources.mill/solar`. */
   readonly houseRules: Map<string, HouseRules>
+  /** By alert: when its sources are expected to send. */
+  readonly expected: Map<string, Schedule>
   /** By path: `buyers.acme`, `contracts.acme-solar`. */
   readonly schedules: Map<string, Schedule>
   readonly pausedUntil: Map<string, WallMs>
@@ -53,6 +55,7 @@ export const newMade = (): Made => ({
   sourceFilters: new Map(),
   contractRules: new Map(),
   houseRules: new Map(),
+  expected: new Map(),
   schedules: new Map(),
   pausedUntil: new Map(),
 })

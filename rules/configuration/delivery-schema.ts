@@ -30,11 +30,13 @@ const Hmac = object({
 })
 
 const Pair = object({ name: text('a name', 100), value: sealed('a key') })
+/** A user and a password. */
+export const Basic = object({ user: sealed('a user'), password: sealed('a password') })
 const AUTHS = 'one of basic, bearer, header, query, hmac, or {none: true}'
 const Auth = Type.Object(
   {
     none: opt(flag()),
-    basic: opt(object({ user: sealed('a user'), password: sealed('a password') })),
+    basic: opt(Basic),
     bearer: opt(sealed('a token')),
     header: opt(Pair),
     query: opt(Pair),

@@ -104,6 +104,8 @@ const SINGULAR: Readonly<Record<string, string>> = {
   buyers: 'buyer',
   contracts: 'contract',
   lists: 'list',
+  alerts: 'alert',
+  recipients: 'recipient',
 }
 
 /** `contract acme: caps.day`. */
@@ -126,6 +128,9 @@ function short(value: unknown): string {
 
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text)
 
+/** What no lead is decided by. */
+const BESIDE: ReadonlySet<string> = new Set(['admin', 'network', 'alerts', 'recipients', 'mail'])
+
 /** Which traffic the differences can touch, by both configurations. */
 export function scopeOf(found: readonly Difference[], before: unknown, after: unknown): Scope {
   const campaigns = new Set<string>()
@@ -147,7 +152,7 @@ export function scopeOf(found: readonly Difference[], before: unknown, after: un
         touched.filter(([, one]) => groupText(one, 'buyer') === id),
         campaigns,
       )
-    else if (kind !== 'admin' && kind !== 'network') all = true
+    else if (!BESIDE.has(kind)) all = true
   }
   return { all, campaigns, sources }
 }

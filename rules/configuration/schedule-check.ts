@@ -57,12 +57,13 @@ function checkOne(
   if (until !== null) check.made.pausedUntil.set(path, until)
 }
 
-function readSchedule(
+/** `known`: the schedules of the configuration so far. */
+export function readSchedule(
   check: Check,
   path: string,
   file: Draft<ScheduleFile>,
   buyerZone: string,
-  known: Known,
+  known: Known = new Map(),
 ): Schedule {
   const own = file.zone
   if (own !== undefined && !isZone(own)) {

@@ -2,6 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { POSTBACK_EVENTS } from '../postback.ts'
 import { LIST_HASHES, LIST_KINDS } from '../suppression.ts'
+import { AlertShape, MailShape, RecipientShape } from './alert-schema.ts'
 import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
 import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
 import { byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
@@ -362,7 +363,10 @@ export const ConfigShape = object({
   buyers: byId(BuyerShape),
   contracts: byId(ContractShape),
   lists: opt(byId(ListShape)),
-  admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50) })),
+  alerts: opt(byId(AlertShape)),
+  recipients: opt(byId(RecipientShape)),
+  mail: opt(MailShape),
+  admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50), url: opt(page()) })),
   network: opt(object({ allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)) })),
 })
 

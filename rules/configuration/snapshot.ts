@@ -9,6 +9,7 @@ import { selfServiceOf } from '../self-service.ts'
 import type { Throttle } from '../throttle.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from '../units.ts'
 import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from '../version.ts'
+import { buildAlert, buildRecipient } from './alert-check.ts'
 import { balanceRule, capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './check.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
@@ -59,6 +60,9 @@ export function* buildSnapshot(file: ConfigFile, made: Made, version: number, ca
     campaigns,
     buyers,
     lists: mapOf(file.lists ?? {}, (_, { of, hash, file: path }) => ({ of, hash: hash ?? null, file: path ?? null })),
+    alerts: mapOf(file.alerts ?? {}, (id, alert) => buildAlert(id, alert, made)),
+    recipients: mapOf(file.recipients ?? {}, (_, recipient) => buildRecipient(recipient, file)),
+    adminUrl: file.admin?.url ?? null,
     allowedCidrs: file.network?.allowed_cidrs ?? [],
   }
 }

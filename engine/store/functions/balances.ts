@@ -31,19 +31,4 @@ export const BALANCES = `
       order by g.buyer, g.currency, g.lead_id, g.copy
     ) as x;
   end $$;
-
-  -- One event for each time that a balance falls under its threshold, whoever sees it first.
-  create function note_balance(p_buyer text, p_currency text, p_balance bigint, p_threshold bigint, p_data json)
-  returns boolean language plpgsql as $$
-  declare
-    v_low boolean := p_balance < p_threshold;
-  begin
-    insert into balances (buyer, currency) values (p_buyer, p_currency) on conflict do nothing;
-    update balances set low = v_low where buyer = p_buyer and currency = p_currency and low <> v_low;
-    if found and v_low then
-      insert into events (kind, subject, data) values ('balance_low', 'buyer ' || p_buyer, p_data);
-      return true;
-    end if;
-    return false;
-  end $$;
 `

@@ -1,4 +1,5 @@
 /** The ledger's functions. They are code: the engine that starts puts its own in place of those of before. */
+import { ALERTS } from './alerts.ts'
 import { BALANCES } from './balances.ts'
 import { DISPOSITIONS } from './dispositions.ts'
 import { ENDS } from './ends.ts'
@@ -11,5 +12,5 @@ import { WRITES } from './writes.ts'
 
 /** One text of SQL; each function is created once in it. */
 export const FUNCTIONS: string = [
-  ...[PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES, RETURNS, DISPOSITIONS],
+  ...[PARTITIONS, BALANCES, ...WRITES, ...ENDS, OFFERS, POSTBACKS, INQUIRIES, RETURNS, DISPOSITIONS, ALERTS],
 ].join('\n')
