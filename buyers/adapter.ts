@@ -4,6 +4,7 @@ import type { Lead } from '../rules/lead.ts'
 import type { Reason } from '../rules/reason.ts'
 import type { Micros, WallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
+import type { BidEnd } from './bid-end.ts'
 import type { TlsIdentity } from './identity.ts'
 
 export interface WireRequest {
@@ -26,7 +27,13 @@ export interface WireReply {
 
 /** What a ping's reply says. */
 export type PingAnswer =
-  | { readonly kind: 'bid'; readonly price: Micros; readonly buyerReference: string | null }
+  | {
+      readonly kind: 'bid'
+      readonly price: Micros
+      readonly buyerReference: string | null
+      /** How long the buyer keeps its word; absent where it does not say. */
+      readonly ends?: BidEnd
+    }
   | { readonly kind: 'noBid'; readonly reason: Reason }
 
 /** What a post's whole reply says. `price` is null where the reply names none. */

@@ -13,6 +13,7 @@ export function compileReply(rules: ReplyRules): ReadBody {
   const duplicate = anyOf(rules.duplicate)
   const capped = anyOf(rules.capped)
   const price = compileFinds(rules.price)
+  const expires = compileFinds(rules.expires)
   const reason = compileFinds(rules.reason)
   const buyerReference = compileFinds(rules.buyerReference)
   const redirectUrl = compileFinds(rules.redirectUrl)
@@ -32,6 +33,7 @@ export function compileReply(rules: ReplyRules): ReadBody {
         words != null ||
         (body.text !== '' && rules.format !== 'json' && rules.format !== 'xml'),
       price: accepted ? price(reply, body) : null,
+      expires: accepted ? expires(reply, body) : null,
       reason: words,
       buyerReference: accepted ? buyerReference(reply, body) : null,
       redirectUrl: accepted ? redirectUrl(reply, body) : null,

@@ -1,8 +1,10 @@
 /** What a buyer's reply means: what it bids, and how a post ended, by the table of outcomes. Reads our own JSON shape itself. */
 import { joinOnward } from '../rules/onward.ts'
 import { type Reason, reason } from '../rules/reason.ts'
+import type { Micros } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { PingAnswer, PostAnswer, WireReply } from './adapter.ts'
+import { readBidEnd } from './bid-end.ts'
 import { readPrice } from './price.ts'
 import { parseJson } from './reply-body.ts'
 
@@ -23,6 +25,8 @@ export interface Reading {
   /** It says whether it accepts, in a form that is understood. */
   readonly answers: boolean
   readonly price: unknown
+  /** Until when the bid stands. */
+  readonly expires: unknown
   readonly reason: unknown
   readonly buyerReference: unknown
   readonly redirectUrl: unknown
@@ -41,11 +45,13 @@ export function readPing(terms: PingTerms, reply: WireReply, read: ReadBody = re
     return noBid(said.whole || said.answers ? wordsReason('no_bid', said.reason) : reason('ping_error', 'unreadable'))
   }
   const buyerReference = readReference(said.buyerReference)
-  if (terms.priceFrom === 'contract' && terms.price !== null) return { kind: 'bid', price: terms.price, buyerReference }
+  const end = said.expires == null ? null : readBidEnd(said.expires)
+  const bid = (price: Micros): PingAnswer => ({ kind: 'bid', price, buyerReference, ...(end && { ends: end }) })
+  if (terms.priceFrom === 'contract' && terms.price !== null) return bid(terms.price)
   const price = readPrice(said.price)
   switch (price.kind) {
     case 'price':
-      return { kind: 'bid', price: price.price, buyerReference }
+      return bid(price.price)
     case 'none':
       return noBid(reason('no_bid', 'no_price'))
     case 'unreadable':
@@ -80,7 +86,7 @@ export function readPost(terms: PostTerms, reply: WireReply, read: ReadBody = re
   }
 }
 
-/** `{"accept":true,"price":"18.50","buyer_reference":"B-77","reason":null,"redirect_url":null}` */
+/** `{"accept":true,"price":"18.50","buyer_reference":"B-77","reason":null,"expires_in":39,"redirect_url":null}` */
 function readOwnShape({ body }: WireReply): Reading {
   const parsed = parseJson(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body)
   const whole = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
@@ -91,6 +97,7 @@ function readOwnShape({ body }: WireReply): Reading {
     whole,
     answers: Object.hasOwn(fields, 'accept'),
     price: fields['price'],
+    expires: fields['expires_in'],
     reason: fields['reason'],
     buyerReference: fields['buyer_reference'],
     redirectUrl: fields['redirect_url'],

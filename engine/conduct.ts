@@ -1,5 +1,6 @@
 /** The conductor: carries out what the auction's machine commands and tells it what happened. It decides nothing. */
 import type { PostAnswer, PostFacts } from '../buyers/adapter.ts'
+import { endsAtOf } from '../buyers/bid-end.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
 import type { AuctionCommand, AuctionEvent, Opening, Outcome } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
@@ -192,6 +193,7 @@ function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): vo
           seat,
           price: bidOf(lead.state, seat, said.price),
           buyerReference: said.buyerReference,
+          endsAt: said.ends && endsAtOf(said.ends, at, ports.clock.wall()),
         })
       else hear(ports, lead, { on: 'noBid', at, seat, reason: said.reason })
     })

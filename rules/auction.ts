@@ -22,6 +22,8 @@ export interface SeatTerms {
   readonly adjust: Adjustment | null
   readonly postMs: Ms
   readonly timeoutIsNoSale: boolean
+  /** How long a bid of its stands at most; null: until the lead is decided. */
+  readonly bidLifeMs: Ms | null
 }
 
 export interface AuctionTerms {
@@ -74,6 +76,9 @@ export interface LeadPrices {
   readonly seats?: readonly SeatPrices[]
 }
 
+/** A bid that a seat made. `endsAt`: milliseconds after the lead's opening, for one that ends by itself. */
+export type StandingBid = readonly [seat: number, price: Micros, buyerReference: string | null, endsAt?: number]
+
 /** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`, from 0 to 65535; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
@@ -86,7 +91,7 @@ export interface Opening {
   /** The auction asks and ranks, and ends with an offer to the source: nothing is held. */
   readonly asks?: true
   /** Bids that seats made for the source's ping: they are not pinged again. */
-  readonly bids?: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
+  readonly bids?: readonly StandingBid[]
   readonly promise?: PayoutPromise
   readonly prices?: LeadPrices
   /** What the source earns for the lead although nobody buys it; absent: nothing. */
@@ -102,6 +107,8 @@ export type AuctionEvent =
       readonly seat: number
       readonly price: Micros
       readonly buyerReference: string | null
+      /** When the buyer's word ends by itself, where it says so. */
+      readonly endsAt?: number | undefined
     }
   | { readonly on: 'noBid'; readonly at: number; readonly seat: number; readonly reason: Reason }
   /** An answer to a ping that came after its deadline: recorded, never counted. */
@@ -201,7 +208,7 @@ export type AuctionCommand =
   | {
       readonly do: 'offer'
       readonly payout: Micros
-      readonly bids: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
+      readonly bids: readonly StandingBid[]
       readonly declined: readonly (readonly [seat: number, reason: Reason])[]
     }
   | { readonly do: 'settle' }

@@ -274,5 +274,8 @@ const WORDS: Readonly<Record<ReasonName, Words>> = {
     (asked) => `${bidWords(asked)}, too little for what the source was offered`,
     'a price that covers the offer',
   ),
-  bid_expired: words('its bid had ended before the lead came', 'a lead that comes sooner, or a bid that lives longer'),
+  bid_expired: words(
+    'its bid had ended before a post could leave',
+    'a lead that is sold sooner, or a bid that lives longer',
+  ),
 }

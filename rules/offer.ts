@@ -1,5 +1,5 @@
 /** A source's ping: which of its fields may be asked about, and how the lead that comes for an offer finds its bids. */
-import type { Opening, PayoutPromise } from './auction.ts'
+import type { Opening, PayoutPromise, StandingBid } from './auction.ts'
 import { canonicalJson } from './configuration/canonical.ts'
 import { fieldNamed, type Issue, type Lead } from './lead.ts'
 import { pricesAmong } from './prices.ts'
@@ -16,6 +16,8 @@ export interface OfferBid {
   readonly price: Micros
   readonly buyerReference: string | null
   readonly expiresAt: WallMs
+  /** When the buyer's word ends, however long the offer stands; absent: it does not by itself. */
+  readonly endsAt?: WallMs
   /** What the source would earn if this bid alone bought. */
   readonly payout: Micros
 }
@@ -118,7 +120,7 @@ export function openingOfOffer(
   const bids = new Map(offer.bids.map((bid) => [bid.contract, bid]))
   const declined = new Map(offer.declined)
   const eligible: number[] = []
-  const standing: [seat: number, price: Micros, buyerReference: string | null][] = []
+  const standing: StandingBid[] = []
   const excluded: Record<Reason, number[]> = {}
   for (const seat of opening.eligible) {
     const { id } = campaign.contracts[seat]!
@@ -126,7 +128,11 @@ export function openingOfOffer(
     const why = whyNot(bid, chosen, unchanged, declined.get(id), now)
     if (why !== null) excluded[why] = [...(excluded[why] ?? []), seat]
     else {
-      if (bid && unchanged) standing.push([eligible.length, bid.price, bid.buyerReference])
+      if (bid && unchanged) {
+        const { price, buyerReference, endsAt } = bid
+        const stands = [eligible.length, price, buyerReference] as const
+        standing.push(endsAt === undefined ? stands : [...stands, endsAt - now])
+      }
       eligible.push(seat)
     }
   }

@@ -59,7 +59,7 @@ export const REASONS = [
   'check', //            50  a check of the lead turned it away (detail: the check)
   'not_chosen', //       51  the consumer chose other sellers
   'below_offer', //      52  it pays too little for what the source was offered for its ping
-  'bid_expired', //      53  its bid for the source's ping had ended before the lead came
+  'bid_expired', //      53  its bid had ended before a post could leave
 ] as const
 
 export type ReasonName = (typeof REASONS)[number]

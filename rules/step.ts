@@ -91,12 +91,13 @@ function open(state: AuctionState, opening: Opening): void {
   state.asks = opening.asks === true
   state.promise = opening.promise ?? null
   state.owed = opening.owed ?? micros(0)
-  const bids = new Map(opening.bids?.map(([seat, price, reference]) => [seat, { price, reference }]))
+  state.lapses = opening.bids?.some((bid) => bid[3] !== undefined) ?? false
+  const bids = new Map(opening.bids?.map((bid) => [bid[0], bid]))
   const seats = leadSeats(state.terms, opening.eligible, opening.prices)
   state.terms = leadTerms(state.terms, opening.prices)
   state.seats = opening.eligible.map((seatNumber, seat) => {
     const bid = bids.get(seat)
-    const terms = bid ? { ...seats[seat]!, price: bid.price, pinged: false } : seats[seat]!
+    const terms = bid ? { ...seats[seat]!, price: bid[1], pinged: false } : seats[seat]!
     const value = terms.price ?? micros(0)
     return {
       terms,
@@ -111,7 +112,8 @@ function open(state: AuctionState, opening: Opening): void {
       order: seatNumber,
       deadlineAt: 0,
       postBy: 0,
-      buyerReference: bid?.reference ?? null,
+      endsAt: bid?.[3] ?? Number.POSITIVE_INFINITY,
+      buyerReference: bid?.[2] ?? null,
       redirectUrl: null,
       attempt: 0,
       copy: -1,

@@ -22,6 +22,7 @@ export function auctionTerms(campaign: Campaign, source: Source): AuctionTerms {
       adjust: null,
       postMs: contract.postMs,
       timeoutIsNoSale: contract.inDoubt === 'timeout_is_no_sale',
+      bidLifeMs: contract.bidLifeMs,
     })),
     floor: micros(Math.max(campaign.floor, source.floor)),
     payout: source.payout ?? campaign.payout,

@@ -35,7 +35,9 @@ export function readTrace(text: string | null): Trace | null {
 export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow {
   switch (event.on) {
     case 'bid':
-      return ['bid', event.at, event.seat, event.price, event.buyerReference]
+      return event.endsAt === undefined
+        ? ['bid', event.at, event.seat, event.price, event.buyerReference]
+        : ['bid', event.at, event.seat, event.price, event.buyerReference, event.endsAt]
     case 'late':
       return ['late', event.at, event.seat, event.price]
     case 'noBid':
@@ -110,11 +112,11 @@ const resultCells = (result: PostResult): readonly (string | number)[] => [
 
 /** The event that a stored row stands for; null for a command's row. A redirect is not stored, so it comes back as none. */
 export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | null {
-  const [on, at, a, b, c] = row as [string, number, number, never, never]
+  const [on, at, a, b, c, endsAt] = row as [string, number, number, never, never, number | undefined]
   if (on.startsWith('>')) return null
   switch (on) {
     case 'bid':
-      return { on, at, seat: a, price: b, buyerReference: c }
+      return { on, at, seat: a, price: b, buyerReference: c, endsAt }
     case 'late':
       return { on, at, seat: a, price: b }
     case 'accepted':
@@ -242,10 +244,10 @@ function offerWords(
 }
 
 function eventWords(row: TraceRow, names: TraceNames): string {
-  const [word, , a, b, c] = row
+  const [word, at, a, b, c, d] = row
   switch (word) {
     case 'bid':
-      return `bid ${names.seat(Number(a))} ${money(b!)}`
+      return `bid ${names.seat(Number(a))} ${money(b!)}${d === undefined ? '' : ` for ${Number(d) - Number(at)} ms`}`
     case 'late':
       return `late ${names.seat(Number(a))}${b === null ? '' : ` ${money(b!)}`}`
     case 'accepted':

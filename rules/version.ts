@@ -205,7 +205,7 @@ export interface Contract {
   /** `contract`: an acceptance without a price is a bid at `price`. `reply`: a price of 0 or none is no bid. */
   readonly priceFrom: 'contract' | 'reply'
   readonly pinged: boolean
-  /** How long its bid stands where a source only pings; null: as long as the offer. */
+  /** How long its bid stands, where its reply says nothing shorter; null: until the lead is decided, or as long as an offer. */
   readonly bidLifeMs: Ms | null
   readonly floor: Micros
   /** The least and the most that it declares to bid; a bid beyond them is none. */

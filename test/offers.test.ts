@@ -10,6 +10,9 @@ let two: Door
 let n = 4_000_000
 
 /** What bolt and acme do with the next posts; they bid 20.00 and 16.00. */
+/** For how many seconds a buyer's bids stand. */
+const lives = new Map<string, number>()
+const bidThatLives = (seconds: number) => JSON.stringify({ accept: true, price: '16.00', expires_in: seconds })
 const rejects = new Set<string>()
 
 beforeAll(async () => {
@@ -35,7 +38,9 @@ beforeAll(async () => {
       script: ({ kind, buyer }) =>
         kind === 'post' && rejects.has(buyer)
           ? { how: 'reply', afterMs: 0, status: 200, body: '{"accept":false,"reason":"no thanks"}' }
-          : undefined,
+          : kind === 'ping' && lives.has(buyer)
+            ? { how: 'reply', afterMs: 0, status: 200, body: bidThatLives(lives.get(buyer)!) }
+            : undefined,
     },
   )
   one = await house.engine()
@@ -75,6 +80,21 @@ describe('a ping', () => {
       { id: 'b2', contract: 'bolt', price: 16_000_000 },
     ])
     expect(JSON.parse(kept!.trace).opening).toMatchObject({ asks: true })
+  })
+
+  it('stands no longer than the shortest of its bids', async () => {
+    lives.set('bolt', 30)
+    const { json } = await ping(one, pinged(person()))
+    lives.delete('bolt')
+    const left = Date.parse(json.expires_at) - Date.now()
+    expect(left).toBeGreaterThan(10_000)
+    expect(left).toBeLessThan(30_001)
+    const [kept] = await house.ask<{ bids: { endsAt?: number }[] }>('select * from offers where id = $1', [
+      json.ping_id.slice(3),
+    ])
+    const [acme, bolt] = kept!.bids.map(({ endsAt }) => Math.floor(endsAt! / 1_000))
+    expect(bolt).toBe(Date.parse(json.expires_at) / 1_000)
+    expect(acme! - bolt!).toBeGreaterThan(80)
   })
 
   it('that names the consumer goes on without the name, and says so', async () => {

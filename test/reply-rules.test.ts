@@ -63,6 +63,34 @@ describe('a ping’s reply in JSON', () => {
     ['Status: rejected; we have a daily limit', noBid('capped')],
   ])('%s', (body, expected) => expect(ping(JSON_RULES, body)).toEqual(expected))
 
+  it.each([
+    [39, { afterMs: 39_000 }],
+    ['39', { afterMs: 39_000 }],
+    [' 1.5 ', { afterMs: 1_500 }],
+    [0, { afterMs: 0 }],
+    [1_772_467_239, { at: 1_772_467_239_000 }],
+    ['1772467239123', { at: 1_772_467_239_123 }],
+    ['2026-03-02T16:00:39Z', { at: 1_772_467_239_000 }],
+    ['2026-03-02 10:00:39.5 -06:00', { at: 1_772_467_239_500 }],
+    ['2026-03-02T16:00', { at: 1_772_467_200_000 }],
+    [-1, undefined],
+    [1e300, undefined],
+    ['soon', undefined],
+    ['2026-13-40T99:00', undefined],
+    [true, undefined],
+    [[39], { afterMs: 39_000 }],
+    [{}, undefined],
+    [null, undefined],
+  ])('reads until when its bid stands: %j', (expires, ends) => {
+    const rules = { ...JSON_RULES, expires: ['gone', 'expireInSeconds'] }
+    const body = JSON.stringify({ status: 'ACCEPTED', bids: [{ payout: 4.2 }], expireInSeconds: expires })
+    expect(ping(rules, body)).toEqual({ ...bid(4_200_000), ...(ends && { ends }) })
+    if (typeof expires === 'object') return
+    const own = compileAdapter(contractWith({ ping_fields: ['zip'] }))
+    const said = JSON.stringify({ accept: true, price: '4.20', expires_in: expires })
+    expect(own.pingReply(replyOf(said))).toEqual({ ...bid(4_200_000), ...(ends && { ends }) })
+  })
+
   it('has no bid under another status or none at all', () => {
     expect(ping(JSON_RULES, '{"status":"ACCEPTED","bids":[{"payout":1}]}', 400)).toEqual(noBid('http_400'))
     expect(ping(JSON_RULES, '', 204)).toEqual(noBid('no_bid'))

@@ -1,8 +1,10 @@
 /** Makes offers of what auctions came to. */
 import type { Clock } from '../../buyers/wire.ts'
+import type { StandingBid } from '../../rules/auction.ts'
 import type { Lead } from '../../rules/lead.ts'
 import { payoutOf } from '../../rules/money.ts'
 import { type Offer, type OfferBid, pingedText } from '../../rules/offer.ts'
+import { standingBid } from '../../rules/step/state.ts'
 import { type Micros, wallMs } from '../../rules/units.ts'
 import { storedTrace } from '../conduct.ts'
 import type { Answer, LiveLead } from '../live.ts'
@@ -21,7 +23,7 @@ export const unchanged = (seal: Sealer, offer: Offer, lead: Lead): boolean =>
   seal.fingerprint(pingedText(lead, offer.fields)) === offer.fieldsHash
 
 interface Found {
-  readonly bids: readonly (readonly [seat: number, price: Micros, buyerReference: string | null])[]
+  readonly bids: readonly StandingBid[]
   readonly declined: readonly (readonly [seat: number, reason: string])[]
 }
 
@@ -37,15 +39,19 @@ export function offerRow(
   const { terms } = live.state
   const at = ports.clock.wall()
   const contractOf = (seat: number) => campaign.contracts[opening.eligible[seat]!]!
-  const bids = found.bids.map(([seat, price, buyerReference], rank): OfferBid => {
+  const opened = Math.floor(at - (ports.clock.mono() - live.openedAt))
+  const bids = found.bids.map(([seat, price, buyerReference, endsAfter], rank): OfferBid => {
     const { id, bidLifeMs } = contractOf(seat)
-    const expiresAt = wallMs(at + Math.min(bidLifeMs ?? campaign.offers.lifeMs, campaign.offers.lifeMs))
+    const life = endsAfter === undefined ? bidLifeMs : null
+    const endsAt = endsAfter !== undefined ? opened + endsAfter : life === null ? null : at + life
+    const longest = at + campaign.offers.lifeMs
     return {
       id: `b${rank + 1}`,
       contract: id,
       price,
       buyerReference,
-      expiresAt,
+      expiresAt: wallMs(Math.min(endsAt ?? longest, longest)),
+      ...(endsAt !== null && { endsAt: wallMs(endsAt) }),
       payout: payoutOf(terms.payout, [price], terms.minorDigits),
     }
   })
@@ -86,7 +92,7 @@ export async function offerInstead(
     .filter(({ outcome }) => outcome?.reason === 'below_offer')
     .sort((a, b) => b.value - a.value)
   if (lower.length === 0) return null
-  const bids = lower.map(({ seat, value, buyerReference }) => [seat, value, buyerReference] as const)
+  const bids = lower.map(standingBid)
   const declined = live.state.seats.flatMap(({ seat, outcome }) =>
     outcome && outcome.reason !== 'below_offer' ? [[seat, outcome.reason] as const] : [],
   )

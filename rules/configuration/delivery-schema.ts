@@ -53,6 +53,7 @@ const ReplyShape = object({
   format: opt(word(...REPLY_FORMATS)),
   accept: opt(Type.Unknown()),
   price: opt(Type.Unknown()),
+  expires: opt(Type.Unknown()),
   reason: opt(Type.Unknown()),
   buyer_reference: opt(Type.Unknown()),
   redirect_url: opt(Type.Unknown()),

@@ -35,6 +35,8 @@ export interface ReplyRules {
   readonly duplicate: readonly Test[]
   readonly capped: readonly Test[]
   readonly price: readonly Find[]
+  /** Until when a bid stands: seconds, or a moment. */
+  readonly expires: readonly Find[]
   readonly reason: readonly Find[]
   readonly buyerReference: readonly Find[]
   readonly redirectUrl: readonly Find[]
@@ -58,8 +60,9 @@ export function readReply(file: Draft<ReplyFile>, at: string, fault: Fault): Rep
   }
   const format = file.format ?? 'json'
   const flat = format === 'html' || format === 'text'
-  const find = (key: 'price' | 'reason' | 'buyer_reference' | 'redirect_url' | 'transfer_phone'): readonly Find[] =>
-    file[key] === undefined ? [] : readFinds(file[key], `${at}.${key}`, flat, tell)
+  const find = (
+    key: 'price' | 'expires' | 'reason' | 'buyer_reference' | 'redirect_url' | 'transfer_phone',
+  ): readonly Find[] => (file[key] === undefined ? [] : readFinds(file[key], `${at}.${key}`, flat, tell))
   const tests = (key: 'accept' | 'duplicate' | 'capped'): readonly Test[] =>
     file[key] === undefined ? [] : readTests(file[key], `${at}.${key}`, flat, tell)
   const rules: ReplyRules = {
@@ -68,6 +71,7 @@ export function readReply(file: Draft<ReplyFile>, at: string, fault: Fault): Rep
     duplicate: tests('duplicate'),
     capped: tests('capped'),
     price: find('price'),
+    expires: find('expires'),
     reason: find('reason'),
     buyerReference: find('buyer_reference'),
     redirectUrl: find('redirect_url'),

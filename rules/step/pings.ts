@@ -4,7 +4,17 @@ import type { Reason } from '../reason.ts'
 import { byBid, winnersOf } from '../strategy.ts'
 import type { Micros } from '../units.ts'
 import { lineUp, moveOn } from './selling.ts'
-import { type AuctionState, end, enterBid, floorOf, isAuction, type SeatState, stopSelling, worthOf } from './state.ts'
+import {
+  type AuctionState,
+  end,
+  enterBid,
+  floorOf,
+  isAuction,
+  letLapse,
+  type SeatState,
+  stopSelling,
+  worthOf,
+} from './state.ts'
 
 /** True while a seat has been asked and has neither answered nor timed out. */
 export function awaitsPing(state: AuctionState, seat: number): boolean {
@@ -33,8 +43,13 @@ export function pingAnswered(
 ): void {
   const seat = state.seats[event.seat]!
   if (!pingCounts(state, event.seat, event.at)) return
-  if (event.on === 'bid') seat.buyerReference = event.buyerReference
-  const none = event.on === 'noBid' ? event.reason : beyondLimits(seat, event.price)
+  if (event.on === 'bid') {
+    seat.buyerReference = event.buyerReference
+    const { bidLifeMs } = seat.terms
+    const longest = bidLifeMs === null ? Number.POSITIVE_INFINITY : event.at + bidLifeMs
+    letLapse(state, seat, Math.min(event.endsAt ?? longest, longest))
+  }
+  const none = event.on === 'noBid' ? event.reason : whyNone(seat, event)
   // A ping that a throttle kept back never left.
   if (none !== null) end(seat, none.startsWith('throttle') ? 'not_asked' : 'lost', none)
   else if (event.on === 'bid') enterBid(state, seat, event.price)
@@ -54,7 +69,8 @@ export function pingAnswered(
 }
 
 /** Why a bid is none, whatever else was bid. */
-function beyondLimits({ terms }: SeatState, price: Micros): Reason | null {
+function whyNone({ terms, endsAt }: SeatState, { price, at }: Extract<AuctionEvent, { on: 'bid' }>): Reason | null {
+  if (endsAt <= at) return 'bid_expired'
   if (terms.maxBid !== null && price > terms.maxBid) return 'over_max_bid'
   return price < terms.minBid ? 'under_min_bid' : null
 }
@@ -78,7 +94,7 @@ function isSettled(state: AuctionState, at: number): boolean {
   const { copies, earlyClose } = state.terms.tiers[state.tier]!
   // Whoever would not keep a promise makes room for one that does, however little that is worth.
   if (!earlyClose || state.promise !== null) return false
-  const inTime = state.queue.filter((seat) => at + seat.terms.postMs <= state.terms.totalMs)
+  const inTime = state.queue.filter((seat) => at + seat.terms.postMs <= state.terms.totalMs && at < seat.endsAt)
   const winners = winnersOf(inTime, copies, (seat) => seat.terms.group)
   const last = winners.at(-1)
   if (last === undefined || winners.length < copies) return false

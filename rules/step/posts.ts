@@ -55,7 +55,7 @@ export function sellingStep(state: AuctionState, event: SellingEvent, out: Aucti
     case 'fenced':
       return abandon(state, seat, event.at, out)
     case 'notSent':
-      return postFailed(state, seat, 'not_sent', event.reason, event.at, out)
+      return postFailed(state, seat, 'not_sent', whyNotSent(seat, event), event.at, out)
     case 'rejected':
       return postFailed(state, seat, 'rejected', event.reason, event.at, out)
     case 'accepted':
@@ -65,6 +65,11 @@ export function sellingStep(state: AuctionState, event: SellingEvent, out: Aucti
     default:
       event satisfies never
   }
+}
+
+/** A post's moment may have passed because its bid had ended. */
+function whyNotSent(seat: SeatState, { reason, at }: Extract<AuctionEvent, { on: 'notSent' }>): Reason {
+  return reason === 'post_by' && seat.endsAt <= at ? 'bid_expired' : reason
 }
 
 /** The seat was chosen, but its post never left. */
@@ -104,9 +109,10 @@ function holdAnew(state: AuctionState, seat: SeatState, at: number, out: Auction
 function intend(state: AuctionState, seat: SeatState, at: number, out: AuctionCommand[]): void {
   if (state.abandoned) return letGo(state, seat, 'fenced', at, out)
   if (at + seat.terms.postMs > state.terms.totalMs) return letGo(state, seat, 'no_time', at, out)
+  if (seat.endsAt <= at) return letGo(state, seat, 'bid_expired', at, out)
   seat.phase = 'intending'
   const { attempt, copy, value: price } = seat
-  seat.postBy = Math.min(at + POST_BY_MS, state.terms.totalMs - seat.terms.postMs)
+  seat.postBy = Math.min(at + POST_BY_MS, state.terms.totalMs - seat.terms.postMs, seat.endsAt)
   const payout = payoutFor(state, state.promised, price)
   out.push({
     do: 'intent',

@@ -3,7 +3,7 @@ import type { AuctionCommand, LeadStatus, PostResult } from '../auction.ts'
 import type { Reason } from '../reason.ts'
 import { whyBehind } from '../strategy.ts'
 import { micros } from '../units.ts'
-import { type AuctionState, end, payoutFor, rankOf, type SeatState } from './state.ts'
+import { type AuctionState, end, payoutFor, rankOf, type SeatState, standingBid } from './state.ts'
 
 /** A rejection waits for the next seat's INTENT, which carries it, where a hold is under way; nothing else waits. */
 export function writeDown(state: AuctionState, out: AuctionCommand[]): void {
@@ -51,7 +51,7 @@ function offer(state: AuctionState, out: AuctionCommand[]): void {
   out.push({
     do: 'offer',
     payout: bids.length === 0 ? micros(0) : payoutFor(state, [], bids[0]!.value),
-    bids: bids.map((bid) => [bid.seat, bid.value, bid.buyerReference]),
+    bids: bids.map(standingBid),
     declined,
   })
   out.push({ do: 'settle' })

@@ -110,6 +110,7 @@ function pingDeadline(state: AuctionState, seats: readonly SeatState[], at: numb
 
 /** Starts as many seats as there are copies free, best first. */
 function sell(state: AuctionState, at: number, out: AuctionCommand[]): void {
+  if (state.lapses) dropLapsed(state, at)
   for (let i = 0; i < state.queue.length && state.copiesUsed.includes(false); ) {
     const seat = state.queue[i]!
     const clash = groupClash(state, seat)
@@ -122,6 +123,13 @@ function sell(state: AuctionState, at: number, out: AuctionCommand[]): void {
     else if (!state.asks && at + seat.terms.postMs > state.terms.totalMs) end(seat, 'not_asked', 'no_time')
     else start(state, seat, at, out)
   }
+}
+
+/** Bids whose own end has come while a copy is left for them. */
+function dropLapsed(state: AuctionState, at: number): void {
+  if (!state.copiesUsed.includes(false)) return
+  for (const seat of state.queue) if (seat.endsAt <= at) end(seat, 'not_asked', 'bid_expired')
+  state.queue = state.queue.filter((seat) => seat.outcome === null)
 }
 
 /** Buyers of one group never get two copies: one that is being sold to makes the others of its group wait. */

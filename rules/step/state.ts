@@ -1,5 +1,14 @@
 /** The state of one auction, and what its parts share: its seats, their money, and how a seat ends. */
-import type { AuctionTerms, LeadStatus, Opening, Outcome, PayoutPromise, PostResult, SeatTerms } from '../auction.ts'
+import type {
+  AuctionTerms,
+  LeadStatus,
+  Opening,
+  Outcome,
+  PayoutPromise,
+  PostResult,
+  SeatTerms,
+  StandingBid,
+} from '../auction.ts'
 import { adjusted, earnedFor, effectiveFloor } from '../money.ts'
 import type { Reason } from '../reason.ts'
 import { byBid, type Ranked } from '../strategy.ts'
@@ -13,6 +22,8 @@ export interface SeatState extends Ranked {
   /** Its bid came with the lead: it was pinged for the offer. */
   readonly hasBid: boolean
   phase: Phase
+  /** Its bid may not be posted from then on; infinite for one that does not end by itself. */
+  endsAt: number
   /** What the buyer pays. */
   value: Micros
   worth: number
@@ -37,6 +48,8 @@ export interface AuctionState {
   /** Seats that would have been held, had the auction not only asked. */
   offered: SeatState[]
   tier: number
+  /** True once there was a bid that ends by itself. */
+  lapses: boolean
   /** Seats of the open tier that may still be sold to, best first. Filled when the tier's pings are over. */
   queue: SeatState[]
   outstandingPings: number
@@ -75,6 +88,7 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     promise: null,
     offered: [],
     tier: -1,
+    lapses: false,
     queue: [],
     outstandingPings: 0,
     unlimitedPings: 0,
@@ -127,6 +141,15 @@ export function enterBid(state: AuctionState, seat: SeatState, price: Micros): v
     else state.queue.unshift(seat)
   }
 }
+
+/** Its bid stands for as long as the buyer says and its contract allows. */
+export function letLapse(state: AuctionState, seat: SeatState, endsAt: number): void {
+  seat.endsAt = endsAt
+  if (endsAt !== Number.POSITIVE_INFINITY) state.lapses = true
+}
+
+export const standingBid = ({ seat, value, buyerReference, endsAt }: SeatState): StandingBid =>
+  endsAt === Number.POSITIVE_INFINITY ? [seat, value, buyerReference] : [seat, value, buyerReference, endsAt]
 
 export function takeCopy(state: AuctionState, seat: SeatState): void {
   seat.copy = state.copiesUsed.indexOf(false)

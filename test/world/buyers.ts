@@ -28,7 +28,10 @@ export function pingCourse(contract: Contract, script: PingScript): Timed<PingAn
   if ('bid' in act)
     return {
       after,
-      says: readPing(contract, json(200, { accept: true, price: act.bid, buyer_reference: act.reference })),
+      says: readPing(
+        contract,
+        json(200, { accept: true, price: act.bid, buyer_reference: act.reference, expires_in: act.expires }),
+      ),
     }
   if ('noBid' in act) return { after, says: readPing(contract, json(200, { accept: false, reason: act.noBid })) }
   return { after, says: readPing(contract, { status: act.status, headers: whole, body: act.body ?? '' }) }

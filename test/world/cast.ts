@@ -69,12 +69,13 @@ function openingIn({ asks, offer }: Story, { campaign }: Stage, opening: Sorted,
 }
 
 function offerUse(told: StoryOffer, campaign: Campaign, opensAt: WallMs): OfferUse {
-  const bids = Object.entries(told.bids).map(([contract, [price, reference = null]]) => ({
+  const bids = Object.entries(told.bids).map(([contract, [price, reference = null, lives]]) => ({
     id: contract,
     contract,
     price: parseMoney(price)!,
     buyerReference: reference,
-    expiresAt: wallMs(opensAt + 60_000),
+    expiresAt: wallMs(opensAt + Math.min(lives ?? 60_000, 60_000)),
+    ...(lives !== undefined && { endsAt: wallMs(opensAt + lives) }),
     payout: payoutOf(campaign.payout, [parseMoney(price)!], campaign.minorDigits),
   }))
   const offer: Offer = {

@@ -122,6 +122,10 @@ const postsLeaveInTime: Law = (played) => {
     const post = played.wire.seen.find((seen) => seen.contract === terms.contract)
     if (!post) continue
     if (post.at > Number(row[4])) return `${terms.contract} was posted to at ${post.at}, after ${row[4]}`
+    const bid = played.rows.find((one) => isNamed(one, 'bid') && seatOf(one) === seatOf(row))
+    const standing = played.cast.opening.bids?.find(([seat]) => seat === seatOf(row))
+    const endsAt = Number(bid?.[5] ?? standing?.[3] ?? Number.POSITIVE_INFINITY)
+    if (post.at > endsAt) return `${terms.contract} was posted to at ${post.at}, though its bid ended at ${endsAt}`
     if (post.at + terms.postMs > played.terms.totalMs)
       return `${terms.contract}'s post could not end in the lead's time`
   }

@@ -1,5 +1,6 @@
 /** Plays a story through the machine alone: stores answer from memory, buyers by their scripts, time by jumps. */
 
+import { endsAtOf } from '../../buyers/bid-end.ts'
 import type { PostEnd } from '../../buyers/wire.ts'
 import type { ResultRow } from '../../engine/store/port.ts'
 import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
@@ -220,6 +221,7 @@ class MachinePlay {
             seat,
             price: bidOf(this.#state, seat, said.price),
             buyerReference: said.buyerReference,
+            endsAt: said.ends && endsAtOf(said.ends, at, this.#clock.wall()),
           })
         else this.#hear({ on: 'noBid', at, seat, reason: said.reason })
       })

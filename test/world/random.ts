@@ -20,6 +20,7 @@ const soon = fc.integer({ min: 0, max: 300 })
 
 const ping: fc.Arbitrary<PingScript> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ after: soon, bid: price }) },
+  { weight: 1, arbitrary: fc.record({ after: soon, bid: price, expires: fc.constantFrom(0, 0.05, 0.2, 0.5, 39) }) },
   { weight: 1, arbitrary: fc.record({ after: soon, noBid: fc.constantFrom('not_interested', 'quota') }) },
   { weight: 1, arbitrary: fc.constant('silent' as const) },
   { weight: 1, arbitrary: fc.record({ after: soon, fault }) },

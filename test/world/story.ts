@@ -3,12 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /**
  * What a buyer does with a ping. `after` counts from the ping, in milliseconds; a wire fault without `after` is there at
- * once. `silent` never answers. A `status` comes with `body`, or an empty one.
+ * once. `expires` is for how many seconds the bid stands, or until when. `silent` never answers. A `status` comes with `body`, or an empty one.
  */
 export type PingScript =
   | 'silent'
   | WireFault
-  | { readonly after: number; readonly bid: string; readonly reference?: string }
+  | { readonly after: number; readonly bid: string; readonly reference?: string; readonly expires?: number | string }
   | { readonly after: number; readonly noBid: string }
   | { readonly after: number; readonly status: number; readonly body?: string }
   | { readonly after: number; readonly fault: WireFault }
@@ -110,8 +110,8 @@ export interface StoryStore {
 export interface StoryOffer {
   readonly payout: string
   readonly shortfall?: 'eat_to_zero_margin' | 'reject' | 'reoffer'
-  /** Price, and the buyer's reference, by contract; best first. */
-  readonly bids: Readonly<Record<string, readonly [price: string, reference?: string]>>
+  /** Price, the buyer's reference, and for how many milliseconds more the bid stands, by contract; best first. */
+  readonly bids: Readonly<Record<string, readonly [price: string, reference?: string | null, lives?: number]>>
   readonly declined?: Readonly<Record<string, string>>
   /** A pinged field is another one by now. */
   readonly changed?: boolean
