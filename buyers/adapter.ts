@@ -6,6 +6,7 @@ import type { Micros, WallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { BidEnd } from './bid-end.ts'
 import type { TlsIdentity } from './identity.ts'
+import type { Witness } from './tape.ts'
 
 export interface WireRequest {
   readonly method: 'POST' | 'GET' | 'PUT'
@@ -59,6 +60,8 @@ export interface WireLead {
   readonly test: boolean
   /** Values and how maps render them, shared by all seats; made with the first. Null: the lead does not have it. */
   shared?: (Scalar | null)[]
+  /** Who records what is said to buyers about it; absent: nobody does. */
+  readonly witness?: Witness | undefined
 }
 
 export interface PostFacts {

@@ -5,6 +5,8 @@ import type { WireReply, WireRequest } from './adapter.ts'
 import { decodeBody } from './charset.ts'
 import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
 import type { Line } from './health.ts'
+import type { Route } from './route.ts'
+import { leaves, Tape, tap, type Witness } from './tape.ts'
 import type { Clock, Timer } from './wire.ts'
 
 /** Bounds of one lane, which is the way to one origin for one kind of request. */
@@ -58,11 +60,18 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   private first: Buffer | null = null
   private rest: Buffer[] | null = null
   private controller: Dispatcher.DispatchController | null = null
+  protected readonly route: Route
+  private readonly witness: Witness | null
+  private tape: Tape | null = null
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, route: Route, witness: Witness | null) {
     this.clock = clock
+    this.route = route
+    this.witness = witness
     this.askedAt = clock.mono()
   }
+
+  protected abstract readonly kind: Tape['kind']
 
   /** Asked right before the first byte. */
   protected abstract mayStart(): boolean
@@ -97,6 +106,11 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
     if (!this.mayStart()) throw REFUSED
     this.controller = controller
     this.started = true
+    if (this.witness !== null && this.tape === null) {
+      this.tape = new Tape(this.kind, this.route.contract, this.clock.wall(), this.clock.mono())
+      this.witness.began(this.tape)
+    }
+    leaves(this.tape)
   }
 
   onResponseStart(_controller: unknown, status: number, headers: WireReply['headers']): void {
@@ -115,6 +129,7 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.witnessed('whole')
     this.praise()
     this.leave()
     this.replied({ status: this.status, headers: this.headers, body: this.body() })
@@ -122,10 +137,18 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: unknown, error: Error): void {
     const failure = this.failureOf(error)
+    this.witnessed(error === ABORTED ? 'timeout' : failure)
     if (failure === 'refused' || failure === 'guard' || error === ABORTED) this.line?.breaker.unheard(this.ticket)
     else this.blame()
     this.leave()
     this.failed(failure)
+  }
+
+  /** Tells whoever records the lead's exchanges how this one ended. */
+  protected witnessed(end: string): void {
+    if (this.tape === null) return
+    this.tape.finish(end, this.clock.mono())
+    this.witness?.ended(this.tape)
   }
 
   private failureOf(error: Error): Failure {
@@ -166,6 +189,14 @@ function isBroken(error: Error): boolean {
 /** A connection under one contract's certificates is never another's. */
 const keyOf = ({ origin, tls }: WireRequest): string => (tls === undefined ? origin : `${origin} ${tls.name}`)
 
+function tapped(connect: Guard['connect']): Guard['connect'] {
+  return (target, connected) =>
+    connect(target, (...[error, socket]) => {
+      if (socket !== null) tap(socket)
+      connected(...([error, socket] as Parameters<typeof connected>))
+    })
+}
+
 /** The way to one origin for one kind of request. */
 class Lane {
   readonly pool: Pool
@@ -173,7 +204,7 @@ class Lane {
 
   constructor(origin: string, limits: LaneLimits, connect: Guard['connect']) {
     this.pool = new Pool(origin, {
-      connect,
+      connect: tapped(connect),
       connections: limits.connections,
       allowH2: false,
       pipelining: 1,

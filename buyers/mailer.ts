@@ -7,6 +7,7 @@ import { identityOf } from './identity.ts'
 import { bareAddress } from './letter.ts'
 import type { PostOrder } from './poster.ts'
 import { type SmtpEnd, type SmtpOrder, SmtpSession } from './smtp.ts'
+import { Tape } from './tape.ts'
 import type { Clock, PostEnd } from './wire.ts'
 
 /** Sessions under way at once, over all buyers. */
@@ -34,19 +35,26 @@ export class Mailer {
     if (this.under.size >= MAX_SESSIONS || line.isFull()) return refuse('queue_full')
     const ticket = line.breaker.take(this.clock.mono())
     line.inFlight++
-    const letter = this.smtpOrder(contract, order, request.body)
+    const record = new LetterRecord(this.clock, contract, order, request.body)
+    const letter = this.smtpOrder(contract, order, request.body, record)
     const session: SmtpSession = new SmtpSession(this.clock, letter, (end) => {
       line.inFlight--
       this.under.delete(session)
       if (isSick(end)) line.breaker.sick(ticket, this.clock.mono())
       else line.breaker.well(ticket)
+      record.ended(end)
       queueMicrotask(() => order.ended(postEnd(end)))
     })
     this.under.add(session)
     session.begin(this.guard)
   }
 
-  private smtpOrder({ delivery }: Contract, { postMs, postBy }: PostOrder, letter: string): SmtpOrder {
+  private smtpOrder(
+    { delivery }: Contract,
+    { postMs, postBy }: PostOrder,
+    letter: string,
+    record: LetterRecord,
+  ): SmtpOrder {
     const { postUrl: url, tls, post } = delivery
     const { auth, mail } = post
     const { name: _name, ...identity } = tls === null ? { name: '' } : identityOf(tls)
@@ -54,7 +62,8 @@ export class Mailer {
       ...{ url, letter, identity, withinMs: postMs },
       login: auth?.kind === 'basic' ? { user: auth.user, password: auth.password } : null,
       envelope: { from: bareAddress(mail!.from), to: mail!.to.map(bareAddress) },
-      mayLeave: () => this.clock.mono() <= postBy,
+      mayLeave: () => this.clock.mono() <= postBy && record.leaves(),
+      heard: (response) => record.heard(response),
     }
   }
 
@@ -66,6 +75,41 @@ export class Mailer {
 
   get inFlight(): number {
     return this.under.size
+  }
+}
+
+/** What the lead's witness hears of a letter: the letter as it left, and the server's last word. Nothing else of the session is the lead's. */
+class LetterRecord {
+  private readonly clock: Clock
+  private readonly contract: Contract
+  private readonly order: PostOrder
+  private readonly letter: string
+  private tape: Tape | null = null
+
+  constructor(clock: Clock, contract: Contract, order: PostOrder, letter: string) {
+    this.clock = clock
+    this.contract = contract
+    this.order = order
+    this.letter = letter
+  }
+
+  leaves(): true {
+    const { witness } = this.order.lead
+    if (witness === undefined) return true
+    this.tape = new Tape('post', this.contract, this.clock.wall(), this.clock.mono())
+    this.tape.send(Buffer.from(this.letter, 'utf8'))
+    witness.began(this.tape)
+    return true
+  }
+
+  heard(response: string): void {
+    this.tape?.hear(Buffer.from(response, 'utf8'))
+  }
+
+  ended(end: SmtpEnd): void {
+    if (this.tape === null) return
+    this.tape.finish(end.kind === 'broken' ? end.why : 'whole', this.clock.mono())
+    this.order.lead.witness?.ended(this.tape)
   }
 }
 

@@ -24,7 +24,7 @@ export class Pinger {
 
   /** Calls back exactly once, and never before it returns. An answer after `lateAt` counts against the buyer's health. */
   ping(route: Route, lead: WireLead, lateAt: Ms, answered: Answered): void {
-    const exchange = new PingExchange(this.clock, this.lanes, route, lateAt, answered)
+    const exchange = new PingExchange(this.clock, this.lanes, route, lead, lateAt, answered)
     const request = route.adapter.pingRequest(lead, this.clock.wall())
     const sent = this.lanes.send(request, route.line('ping', request.origin), exchange)
     if (sent === 'sent') this.lanes.watch(exchange, ms(exchange.askedAt + PING_MAX_MS))
@@ -46,14 +46,13 @@ function whyUnsent(why: Unsent): Reason {
 }
 
 class PingExchange extends Exchange {
+  protected readonly kind = 'ping'
   private readonly lanes: Lanes
-  private readonly route: Route
   private answered: Answered | null
 
-  constructor(clock: Clock, lanes: Lanes, route: Route, lateAt: Ms, answered: Answered) {
-    super(clock)
+  constructor(clock: Clock, lanes: Lanes, route: Route, lead: WireLead, lateAt: Ms, answered: Answered) {
+    super(clock, route, lead.witness?.wantsPings ? lead.witness : null)
     this.lanes = lanes
-    this.route = route
     this.answered = answered
     this.lateAt = lateAt
   }

@@ -48,6 +48,7 @@ const UNSENT = { breaker: 'breaker', full: 'queue_full', closed: 'connect_closed
  * has ended it may not start any more, wherever it still waits in a queue.
  */
 class PostExchange extends Exchange {
+  protected readonly kind = 'post'
   private readonly lanes: Lanes
   private readonly order: PostOrder
   private readonly timer: Timer
@@ -55,7 +56,7 @@ class PostExchange extends Exchange {
   private lingers = false
 
   constructor(clock: Clock, lanes: Lanes, order: PostOrder) {
-    super(clock)
+    super(clock, order.route, order.lead.witness ?? null)
     this.lanes = lanes
     this.order = order
     this.timer = clock.after(order.postMs, this.timedOut)
@@ -75,12 +76,12 @@ class PostExchange extends Exchange {
   }
 
   protected override isSick(status: number): boolean {
-    return this.order.route.isSick(status)
+    return this.route.isSick(status)
   }
 
   protected override replied(reply: WireReply): void {
     const { late } = this.order
-    const { adapter } = this.order.route
+    const { adapter } = this.route
     if (this.lingers) {
       this.stopLingering()
       queueMicrotask(() => late(adapter.postReply(reply)))
@@ -99,6 +100,7 @@ class PostExchange extends Exchange {
       this.notSent(this.clock.mono() > this.order.postBy ? 'post_by' : 'connect')
       return
     }
+    this.witnessed('timeout')
     const verdict = this.byStatus()
     if (this.live && verdict === null && !this.lanes.isClosing()) {
       this.lingers = true
@@ -111,7 +113,7 @@ class PostExchange extends Exchange {
   /** A status that rejects needs no body to be believed. */
   private byStatus(): PostAnswer | null {
     if (this.status < 300) return null
-    const answer = this.order.route.adapter.postReply({ status: this.status, headers: {}, body: '' })
+    const answer = this.route.adapter.postReply({ status: this.status, headers: {}, body: '' })
     return answer.kind === 'rejected' ? answer : null
   }
 

@@ -5,13 +5,13 @@ import type { Health, Line, RequestKind } from './health.ts'
 
 export class Route {
   readonly adapter: Adapter
-  readonly #contract: Contract
+  readonly contract: Contract
   readonly #health: Health
   #ping: Line | null = null
   #post: Line | null = null
 
   constructor(contract: Contract, adapter: Adapter, health: Health) {
-    this.#contract = contract
+    this.contract = contract
     this.adapter = adapter
     this.#health = health
   }
@@ -19,7 +19,7 @@ export class Route {
   line(kind: RequestKind, origin: string): Line {
     const known = kind === 'ping' ? this.#ping : this.#post
     if (known?.origin === origin) return known
-    const line = this.#health.line(this.#contract, kind, origin)
+    const line = this.#health.line(this.contract, kind, origin)
     if (kind === 'ping') this.#ping = line
     else this.#post = line
     return line
@@ -27,6 +27,6 @@ export class Route {
 
   /** A 5xx says that the server does not work, unless the contract declares it a rejection; so does its own timeout. */
   isSick(status: number): boolean {
-    return status === 408 || (status >= 500 && this.#contract.serverError === 'in_doubt')
+    return status === 408 || (status >= 500 && this.contract.serverError === 'in_doubt')
   }
 }

@@ -23,6 +23,8 @@ export interface SmtpOrder {
   readonly withinMs: Ms
   /** Asked when the server has said that the letter may come: the last moment at which it can be held back. */
   readonly mayLeave?: () => boolean
+  /** Told of the server's last word on the letter. */
+  readonly heard?: (response: string) => void
 }
 
 /**
@@ -100,9 +102,10 @@ export class SmtpSession {
   }
 
   #send(connection: SMTPConnection): void {
-    connection.send(this.#order.envelope, this.#letterStream(), (error) => {
-      if (error) this.#failed(error)
-      else this.#end({ kind: 'taken' })
+    connection.send(this.#order.envelope, this.#letterStream(), (error, info) => {
+      if (error) return this.#failed(error)
+      this.#order.heard?.(info.response)
+      this.#end({ kind: 'taken' })
     })
   }
 
@@ -124,6 +127,7 @@ export class SmtpSession {
     const { code, responseCode, response } = error
     const words = cleanWords((response ?? '').split('\n')[0] ?? '')
     const begun = this.#writing
+    if (begun && response !== undefined) this.#order.heard?.(response)
     if (responseCode !== undefined && (begun || code === 'EENVELOPE'))
       return this.#end({ kind: 'refused', status: responseCode, words, begun })
     if (begun) return this.#broke('reset')

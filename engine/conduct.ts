@@ -93,6 +93,7 @@ export function abandon(ports: ConductPorts, lead: LiveLead): void {
   for (const timer of lead.timers) timer.cancel()
   lead.timers.clear()
   ports.live.remove(lead.leadId)
+  lead.exchanges?.over()
   for (const tell of lead.waiters.splice(0)) tell(null)
 }
 

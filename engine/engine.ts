@@ -18,6 +18,7 @@ import { Switchboard } from './configuration/switchboard.ts'
 import { Inquiries } from './doubts/inquiries.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
 import { type Env, listenOn } from './env.ts'
+import { Exchanges } from './exchanges/keeper.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
 import { answerMeta, takeGoogleLead, takeMetaLeads } from './inbound/ad-forms.ts'
@@ -105,6 +106,7 @@ interface Core extends EngineOptions {
   readonly alerts: Alerts
   readonly lists: Lists
   readonly portal: Portal
+  readonly exchanges: Exchanges
 }
 
 /** Throws `CannotStart` with what to do where the operator can mend it. */
@@ -162,7 +164,6 @@ async function openCore(options: EngineOptions): Promise<Core> {
     auctionAgain: (lead) => auctionAgain(core.ports, lead),
     conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
   })
-  const inquiries = inquiriesOf(options, { wire, ownership, recovery, snapshot: () => core.snapshot })
   const warmth = new Warmth({
     clock,
     rebuild: () => recovery.rebuild(),
@@ -172,6 +173,8 @@ async function openCore(options: EngineOptions): Promise<Core> {
   const beside = await openBeside(options, () => core.snapshot)
   const alerts = alertsOf(options, { hot, wire, balances, ownership, snapshot: () => core.snapshot })
   const portal = portalOf(options, hot, () => core)
+  const { exchanges } = beside
+  const inquiries = inquiriesOf(options, { wire, ownership, recovery, exchanges, snapshot: () => core.snapshot })
   const parts = {
     ...{ ...beside, portal, alerts, switchboard, ownership, ledger, hot, wire, testWire, live },
     ...{ hints, throttles, balances, later, releases, lookout, recovery, inquiries, warmth },
@@ -203,15 +206,17 @@ function portalOf({ env, foundation, clock, log }: EngineOptions, hot: HotStore,
 
 /** What works beside the hot path. */
 async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
-  const { foundation, clock, log } = options
+  const { env, foundation, clock, log, metrics } = options
   const note = (text: string): void => log('note', { text })
-  const { db, sealer } = foundation
+  const { db, databaseUrl, sealer } = foundation
   const courier = createCourier({ clock, allowedCidrs: foundation.snapshot.allowedCidrs })
   const postbacks = postbackOutbox({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
   await routePostbacks(db, foundation.snapshot)
   const letters = letterOutbox({ db, clock, courier, snapshot, log: note })
   const reporter = new Reporter({ db, sealer, clock, log: note })
-  return { courier, postbacks, letters, reporter, keyUses: new KeyUses(db, clock), lists: await openLists(options) }
+  const exchanges = new Exchanges({ url: databaseUrl, clock, metrics, pings: env.pingDays > 0, log: note })
+  const lists = await openLists(options)
+  return { courier, postbacks, letters, reporter, exchanges, keyUses: new KeyUses(db, clock), lists }
 }
 
 function alertsOf(
@@ -253,6 +258,7 @@ function intakePorts(core: Core): IntakePorts {
     hints,
     seal: sealer,
     offers: new PostgresOffers(foundation.db),
+    exchanges: core.exchanges,
     suppressed: (campaign, lead) => core.lists.barred(campaign, lead),
     snapshot: () => core.snapshot,
     limiter: createLimiter({ clock, store: hot, share: () => lookout.share }),
@@ -276,12 +282,12 @@ function intakePorts(core: Core): IntakePorts {
 
 function inquiriesOf(
   { foundation, clock, log }: EngineOptions,
-  parts: Pick<Core, 'wire' | 'ownership' | 'recovery'> & { readonly snapshot: () => Snapshot },
+  parts: Pick<Core, 'wire' | 'ownership' | 'recovery' | 'exchanges'> & { readonly snapshot: () => Snapshot },
 ): Inquiries {
-  const { wire, ownership, recovery, snapshot } = parts
+  const { wire, ownership, recovery, exchanges, snapshot } = parts
   const { db, sealer: seal } = foundation
   return new Inquiries({
-    ...{ db, clock, wire, seal, snapshot },
+    ...{ db, clock, wire, seal, exchanges, snapshot },
     resolve: (...verdict) => recovery.resolve(...verdict),
     conceal: (leadId, text) => conceal(seal, leadId, text),
     mayAct: () => ownership.mayAct(),
@@ -377,6 +383,7 @@ function queuesOf(core: Core): Record<string, number> {
     hot_later: core.later.size,
     pings: pings.inFlight,
     posts: posts.inFlight,
+    exchanges: core.exchanges.waiting,
   }
 }
 
@@ -458,6 +465,7 @@ async function stopAll(core: Core, edge: Edge, watch: Following): Promise<void> 
   later.close()
   edge.close()
   await Promise.all([wire.close(), core.testWire.close()])
+  await core.exchanges.stop()
   await ledger.close()
   await ownership.stop()
   await hot.close()

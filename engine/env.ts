@@ -45,6 +45,13 @@ export const SETTINGS = {
   workers: whole('WORKERS', 1, 1, 64, 'Processes that share the port. More than one needs DATABASE_URL and REDIS_URL.'),
   masterKeys: masterKeys(),
   retentionDays: whole('RETENTION_DAYS', 400, 40, 36_500, 'Days after which the ledger drops its leads.'),
+  pingDays: whole(
+    'PING_DAYS',
+    30,
+    0,
+    400,
+    'Days for which the bytes of pings and their replies are kept; 0: they are not. Those of posts stay as long as their leads.',
+  ),
   logLevel: word('LOG_LEVEL', LOG_LEVELS, 'info', 'The least severe line that is logged.'),
   maxInFlight: whole('MAX_IN_FLIGHT', 4_096, 1, 100_000, 'Leads under way in one process; beyond it, 503.'),
   unreadyMs: whole('UNREADY_MS', 0, 0, 120_000, 'On SIGTERM: how long to answer as unready before the port closes.'),

@@ -84,7 +84,7 @@ export async function layFoundation(
     const partitions = new Partitions(db, clock, note)
     await partitions.start()
     undo.push(async () => partitions.stop())
-    const retention = new Retention(db, clock, env.retentionDays, note)
+    const retention = new Retention(db, clock, env, note)
     undo.push(async () => retention.stop())
     void retention.start()
     const sealer = createSealer(env.masterKeys ?? keptMasterKeys(env.dataDir))

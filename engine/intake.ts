@@ -1,17 +1,19 @@
 /** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
 import { createHash } from 'node:crypto'
+import type { WireLead } from '../buyers/adapter.ts'
 import { type Barred, idempotencyText, judge, NOBODY, PRINT_CHARS, type Print, printsOf } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
 import { chosenBids, type Offer, type OfferUse, openingOfOffer } from '../rules/offer.ts'
 import { afterWaiting } from '../rules/queue.ts'
 import { micros, type WallMs } from '../rules/units.ts'
-import type { Campaign } from '../rules/version.ts'
+import type { Campaign, Source } from '../rules/version.ts'
 import { type AdmissionPorts, type Admitted, admit, formOfQuery } from './admission.ts'
 import { takenReply } from './answer.ts'
 import { awaitAnswer, type ClaimPorts, claim, type Fresh, type Judge } from './claims.ts'
 import { abandon, type ConductPorts, conduct } from './conduct.ts'
 import type { EdgeReply, EdgeRequest } from './edge.ts'
+import type { Exchanges, LeadExchanges } from './exchanges/keeper.ts'
 import type { Hints } from './hints.ts'
 import type { Answer, LeadFacts, LiveLead } from './live.ts'
 import type { Metrics } from './metrics.ts'
@@ -19,7 +21,7 @@ import { type Offers, pingKeyOf } from './offers/ledger.ts'
 import { offerInstead, unchanged } from './offers/offered.ts'
 import * as problem from './problem.ts'
 import { newId } from './random.ts'
-import type { Sealer } from './seal.ts'
+import type { LeadKey, Sealer } from './seal.ts'
 import type { ClaimRequest, ReceivedAnswer, ReceivedRow } from './store/port.ts'
 
 export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
@@ -27,6 +29,8 @@ export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly hints: Hints
   readonly metrics: Metrics
   readonly offers: Offers
+  /** Keeps what is said to buyers; absent: nobody does. */
+  readonly exchanges?: Pick<Exchanges, 'of'>
   /** Buyers whom a suppression list keeps from this lead. */
   readonly suppressed: (campaign: Campaign, lead: Lead) => Barred
 }
@@ -43,6 +47,7 @@ interface Candidate {
   readonly admitted: Admitted
   readonly lead: Lead
   readonly leadId: string
+  readonly key: LeadKey
   readonly receivedAt: WallMs
   readonly claims: ClaimRequest
   /** The offer that it comes for. */
@@ -143,7 +148,7 @@ function candidateOf(
     keepMs: campaign.duplicates.keepMs,
     now: receivedAt,
   }
-  return { admitted, lead, leadId, receivedAt, claims, prints, use }
+  return { admitted, lead, leadId, key: ports.seal.newKey(leadId), receivedAt, claims, prints, use }
 }
 
 /** `<vertical>:<hmac>`: a person's fingerprints are the same in every campaign of a vertical. */
@@ -160,10 +165,10 @@ function boundTo(ports: IntakePorts, admitted: Admitted, lead: Lead, use: OfferU
 
 /** RECEIVED is on its way to the ledger while the buyers are asked; no answer leaves before it is durable. */
 async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh): Promise<Taken> {
-  const facts = factsOf(candidate)
+  const facts = factsOf(ports, candidate)
   const opening = openingFor(ports, facts, candidate.use, claimed.barred)
   const givenAt = ports.clock.mono()
-  const received = ports.ledger.received(receivedRow(ports, candidate, claimed.epoch, opening.owed))
+  const received = ports.ledger.received(receivedRow(candidate, claimed.epoch, opening.owed))
   const isStored = received.then(
     ({ code }) => code === 'STORED',
     () => false,
@@ -178,9 +183,10 @@ async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh)
   return answered(answer, candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer)))
 }
 
-function factsOf(candidate: Candidate): LeadFacts {
+function factsOf(ports: IntakePorts, candidate: Candidate): LeadFacts {
   const { snapshot, campaign, source, test, mode } = candidate.admitted
-  const { leadId, lead, receivedAt } = candidate
+  const { leadId, key, lead, receivedAt } = candidate
+  const exchanges = ports.exchanges?.of(leadId, key)
   return {
     leadId,
     term: 1,
@@ -191,8 +197,21 @@ function factsOf(candidate: Candidate): LeadFacts {
     mode,
     receivedAt,
     fingerprints: candidate.claims.fingerprints,
-    wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
+    exchanges,
+    wire: wireLead(leadId, campaign, source, lead, test, exchanges),
   }
+}
+
+/** What adapters may know of a lead. */
+export function wireLead(
+  id: string,
+  campaign: Pick<Campaign, 'id'>,
+  { pseudonym: sourcePseudonym }: Pick<Source, 'pseudonym'>,
+  lead: Lead,
+  test: boolean,
+  witness: LeadExchanges | undefined,
+): WireLead {
+  return { id, campaign: campaign.id, sourcePseudonym, lead, fragments: new Map(), test, witness }
 }
 
 /** A buyer that is barred for both has the list's reason. */
@@ -282,7 +301,7 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
     final: decided,
   }
   const [stored] = await Promise.all([
-    ports.ledger.received(receivedRow(ports, candidate, null)),
+    ports.ledger.received(receivedRow(candidate, null)),
     ports.ledger.result(row),
   ]).catch(() => [null])
   if (stored?.code === 'BOUND') return join(ports, candidate, stored)
@@ -291,14 +310,9 @@ async function duplicate(ports: IntakePorts, candidate: Candidate): Promise<Take
   return answered({ ...pendingAnswer(leadId, campaign.currency, candidate.lead.leadRef), status: 'duplicate' })
 }
 
-function receivedRow(
-  ports: IntakePorts,
-  candidate: Candidate,
-  claimEpoch: number | null,
-  owed = micros(0),
-): ReceivedRow {
+function receivedRow(candidate: Candidate, claimEpoch: number | null, owed = micros(0)): ReceivedRow {
   const { campaign, source, test, mode } = candidate.admitted
-  const { leadId, lead, receivedAt, claims } = candidate
+  const { leadId, key, lead, receivedAt, claims } = candidate
   return {
     leadId,
     campaign: campaign.id,
@@ -315,7 +329,7 @@ function receivedRow(
     keepMs: campaign.duplicates.keepMs,
     currency: campaign.currency,
     owed,
-    ...ports.seal.seal(leadId, leadJson(lead)),
+    ...{ sealed: key.seal(leadJson(lead)), wrappedKey: key.wrappedKey, keyVersion: key.keyVersion },
   }
 }
 

@@ -7,6 +7,7 @@ import type { AuctionState } from '../rules/step/state.ts'
 import type { TraceRow } from '../rules/trace.ts'
 import type { Micros, Ms, WallMs } from '../rules/units.ts'
 import type { Campaign, Snapshot, Source } from '../rules/version.ts'
+import type { LeadExchanges } from './exchanges/keeper.ts'
 
 /** What a source hears of a decided (or pending) lead. */
 export interface Answer {
@@ -43,6 +44,8 @@ export interface LeadFacts {
   readonly wire: WireLead
   /** It waited for a contract to open: its source was told that it is pending. */
   readonly waited?: boolean
+  /** Records what is said to buyers about it: the witness of `wire`. */
+  readonly exchanges?: LeadExchanges | undefined
   /** Resolves true once the ledger has the lead, false where it did not take it; absent where it has it already. */
   readonly stored?: Promise<boolean>
 }

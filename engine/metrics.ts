@@ -44,6 +44,8 @@ export interface Metrics {
   /** A hold found no place; `window`: hour, day, week, month, total, concurrency. */
   capFull(window: string): void
   rateLimited(source: string): void
+  /** So many exchanges with buyers that were not kept, because too many waited for the ledger. */
+  exchangesLost(kind: 'ping' | 'post', n: number): void
   /** Something that waits or is under way: `ledger`, `leads`, `pings`, `posts`, `connections`. Read at each scrape. */
   queue(name: string, depth: () => number): void
   /** How buyers' servers do. Read at each scrape. */
@@ -75,6 +77,7 @@ export function createMetrics(): Metrics {
   const capsFull = count('caps_full', 'Holds that found no place in a cap.', 'window')
   const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
   const events = count('events', 'What alerts found for the first time.', 'alert')
+  const lost = count('exchanges_lost', 'Exchanges with buyers whose bytes were not kept.', 'kind')
   const queues = queueGauge(registry)
   return {
     observe: (stage, milliseconds) => stages.observe(stage, milliseconds),
@@ -85,6 +88,9 @@ export function createMetrics(): Metrics {
     post: (buyer, state) => posts.add(buyer, state),
     capFull: (window) => capsFull.add(window),
     rateLimited: (source) => limited.add(source),
+    exchangesLost: (kind, n) => {
+      for (let i = 0; i < n; i++) lost.add(kind)
+    },
     queue: (name, depth) => void queues.set(name, depth),
     buyers: (read) => buyerGauges(registry, read),
     events: (alert, n) => {

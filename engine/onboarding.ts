@@ -8,6 +8,7 @@ import { formatMoney, type WallMs } from '../rules/units.ts'
 import type { Campaign, Contract, Fault, Snapshot } from '../rules/version.ts'
 import type { Vertical } from '../rules/verticals.ts'
 import type { Actor, Publishing } from './configuration/publishing.ts'
+import { type Hide, hiding } from './masking.ts'
 
 export interface OnboardingPorts {
   readonly clock: Clock
@@ -159,36 +160,4 @@ function postRead(read: PostEnd): SaidPage['read'] {
     default:
       return read satisfies never
   }
-}
-
-type Hide = (text: string) => string
-
-/** Stars out every secret of the delivery, as it is and as it is written in addresses, logins and JSON. */
-function hiding({ delivery }: Contract): Hide {
-  const secrets = new Set<string>(delivery.secrets)
-  for (const { auth, query, headers, body } of [delivery.ping, delivery.post]) {
-    for (const secret of textsUnder(auth, OF_AUTH)) secrets.add(secret)
-    for (const secret of textsUnder([query, headers, body], OF_TEXTS)) secrets.add(secret)
-    for (const [, text] of headers) for (const part of text) if (typeof part === 'string') secrets.add(part)
-    if (auth?.kind === 'basic') secrets.add(Buffer.from(`${auth.user}:${auth.password}`, 'utf8').toString('base64'))
-  }
-  const forms = [...secrets]
-    .filter((secret) => secret.length >= SHORTEST)
-    .flatMap((one) => [one, encodeURIComponent(one.toWellFormed()), JSON.stringify(one).slice(1, -1)])
-  const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length)
-  return (text) => longestFirst.reduce((shown, secret) => shown.replaceAll(secret, '*****'), text)
-}
-
-/** Members of a delivery's data whose texts are secrets. */
-const OF_AUTH: ReadonlySet<string> = new Set(['password', 'token', 'secret', 'value'])
-const OF_TEXTS: ReadonlySet<string> = new Set(['key'])
-/** A shorter one is no secret, and would star out half of a page. */
-const SHORTEST = 4
-
-function textsUnder(value: unknown, members: ReadonlySet<string>): readonly string[] {
-  if (typeof value !== 'object' || value === null) return []
-  if (Array.isArray(value)) return value.flatMap((item) => textsUnder(item, members))
-  return Object.entries(value).flatMap(([key, member]) =>
-    typeof member === 'string' ? (members.has(key) ? [member] : []) : textsUnder(member, members),
-  )
 }

@@ -4,7 +4,7 @@ import { leadFromJson } from '../rules/lead.ts'
 import { type Micros, ms, type WallMs } from '../rules/units.ts'
 import { claim } from './claims.ts'
 import { conduct } from './conduct.ts'
-import { fingerprintsOf, type IntakePorts, openingFor, useOf } from './intake.ts'
+import { fingerprintsOf, type IntakePorts, openingFor, useOf, wireLead } from './intake.ts'
 import type { Sealed } from './seal.ts'
 
 /** A received lead without an INTENT, taken over under a new term. */
@@ -51,14 +51,7 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
   )
   if (claimed.code !== 'fresh') return claimed.code === 'unavailable' ? 'later' : false
   const fingerprints = [...new Set([...recovered.fingerprints, ...now])]
-  const wire = {
-    id: leadId,
-    campaign: campaign.id,
-    sourcePseudonym: source.pseudonym,
-    lead,
-    fragments: new Map(),
-    test,
-  }
+  const exchanges = ports.exchanges?.of(leadId, ports.seal.keyOf(leadId, recovered.sealed))
   const offer = recovered.keyed ? await ports.offers.ofLead(leadId) : null
   const use = offer && useOf(ports, offer, lead)
   const facts = {
@@ -71,7 +64,8 @@ export async function auctionAgain(ports: IntakePorts, recovered: Recovered): Pr
     mode,
     receivedAt,
     fingerprints,
-    wire,
+    exchanges,
+    wire: wireLead(leadId, campaign, source, lead, test, exchanges),
     waited: recovered.waited,
   }
   const opening = openingFor(ports, facts, use && 'offer' in use ? use : null, claimed.barred)

@@ -1,7 +1,8 @@
-/** How long the ledger keeps its leads: older days are dropped whole, once everything in them has ended. */
+/** How long the ledger keeps its leads, and pings' bytes: older days are dropped whole, of leads once everything in them has ended. */
 import { type Kysely, sql } from 'kysely'
 import type { Clock, Timer } from '../buyers/wire.ts'
 import { ms } from '../rules/units.ts'
+import type { Env } from './env.ts'
 import type { LedgerTables } from './store/tables.ts'
 
 const HOUR_MS = 3_600_000
@@ -23,25 +24,47 @@ export async function dropOldDays(db: Kysely<LedgerTables>, now: number, days: n
   return dropped
 }
 
+/** Drops what was said in pings about leads that came more than `days` ago. Rejects while the ledger is away. */
+export async function dropOldPings(db: Kysely<LedgerTables>, now: number, days: number): Promise<string[]> {
+  const before = new Date(now - days * DAY_MS).toISOString().slice(0, 10)
+  const dropped: string[] = []
+  for (;;) {
+    const { rows } = await sql<{ day: string | null }>`select drop_oldest_pings(${before}::date)::text as day`.execute(
+      db,
+    )
+    const day = rows[0]!.day
+    if (day === null) return dropped
+    dropped.push(day)
+  }
+}
+
 /** Looks once an hour for as long as the engine runs. */
 export class Retention {
   readonly #db: Kysely<LedgerTables>
   readonly #clock: Clock
   readonly #days: number
+  readonly #pingDays: number
   readonly #log: (message: string) => void
   #timer: Timer | null = null
   #stopped = false
 
-  constructor(db: Kysely<LedgerTables>, clock: Clock, days: number, log: (message: string) => void) {
+  constructor(
+    db: Kysely<LedgerTables>,
+    clock: Clock,
+    { retentionDays, pingDays }: Pick<Env, 'retentionDays' | 'pingDays'>,
+    log: (message: string) => void,
+  ) {
     this.#db = db
     this.#clock = clock
-    this.#days = days
+    this.#days = retentionDays
+    this.#pingDays = pingDays
     this.#log = log
   }
 
   /** Looks now, then again and again. Never rejects: what fails is tried again an hour later. */
   async start(): Promise<void> {
     try {
+      await dropOldPings(this.#db, this.#clock.wall(), this.#pingDays)
       const dropped = await dropOldDays(this.#db, this.#clock.wall(), this.#days)
       if (dropped.length > 0) this.#log(`dropped ${dropped.join(', ')}: older than ${this.#days} days`)
     } catch (error) {

@@ -22,7 +22,23 @@ export interface Sealed {
   readonly keyVersion: number
 }
 
+/** One lead's own key, at hand while the lead is. */
+export interface LeadKey {
+  readonly wrappedKey: string
+  readonly keyVersion: number
+  /** The lead itself: base64 of nonce, ciphertext and tag. */
+  seal(text: string): string
+  /** What was said to buyers about it: nonce, ciphertext and tag. */
+  sealExchanges(bytes: Buffer): Buffer
+  /** Throws where it was altered, or is another lead's. */
+  openExchanges(sealed: Buffer): Buffer
+}
+
 export interface Sealer {
+  /** A new random key for a lead. */
+  newKey(leadId: string): LeadKey
+  /** The key of a lead that has one. Throws as `open` does. */
+  keyOf(leadId: string, from: Pick<Sealed, 'wrappedKey' | 'keyVersion'>): LeadKey
   /** Encrypts under a new random key. The id is bound in: what is sealed for one lead does not open as another's. */
   seal(leadId: string, text: string): Sealed
   /** Throws where anything was altered, the id is another's, or the master key of that version is not at hand. */
@@ -85,34 +101,49 @@ export function createSealer(masters: MasterKeys): Sealer {
   if (!first) throw new Error('a sealer needs at least one master key')
   const pepper = createSecretKey(Buffer.from(hkdfSync('sha256', first, '', 'gavelpost fingerprints', KEY_BYTES)))
   const [keyVersion, wrap] = [...wraps].at(-1)!
+  const unwrapped = (leadId: string, { wrappedKey, keyVersion }: Pick<Sealed, 'wrappedKey' | 'keyVersion'>): Buffer => {
+    const master = wraps.get(keyVersion)
+    if (master) return decrypt(master, `key:${leadId}`, Buffer.from(wrappedKey, 'base64'))
+    throw new Error(`lead ${leadId} is sealed under master key ${keyVersion}: add it to GAVEL_MASTER_KEY`)
+  }
+  const newKey = (leadId: string): LeadKey => {
+    const key = random(KEY_BYTES)
+    return leadKey(leadId, key, encrypt(wrap, `key:${leadId}`, key).toString('base64'), keyVersion)
+  }
   return {
+    newKey,
+    keyOf: (leadId, from) => leadKey(leadId, unwrapped(leadId, from), from.wrappedKey, from.keyVersion),
     seal(leadId, text) {
-      const key = random(KEY_BYTES)
-      const sealed = encrypt(key, `lead:${leadId}`, text, 'utf8')
-      return { sealed, wrappedKey: encrypt(wrap, `key:${leadId}`, key.toString('latin1'), 'latin1'), keyVersion }
+      const key = newKey(leadId)
+      return { sealed: key.seal(text), wrappedKey: key.wrappedKey, keyVersion }
     },
     open(leadId, from) {
-      const master = wraps.get(from.keyVersion)
-      if (!master) {
-        throw new Error(`lead ${leadId} is sealed under master key ${from.keyVersion}: add it to GAVEL_MASTER_KEY`)
-      }
-      const key = decrypt(master, `key:${leadId}`, from.wrappedKey)
-      return decrypt(key, `lead:${leadId}`, from.sealed).toString('utf8')
+      const sealed = Buffer.from(from.sealed, 'base64')
+      return decrypt(unwrapped(leadId, from), `lead:${leadId}`, sealed).toString('utf8')
     },
     fingerprint: (text) => createHmac('sha256', pepper).update(text).digest('base64url'),
   }
 }
 
-function encrypt(key: KeyObject | Buffer, bound: string, text: string, encoding: 'utf8' | 'latin1'): string {
-  const nonce = random(NONCE_BYTES)
-  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.from(bound))
-  const body = cipher.update(text, encoding)
-  cipher.final()
-  return Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64')
+function leadKey(leadId: string, key: Buffer, wrappedKey: string, keyVersion: number): LeadKey {
+  return {
+    wrappedKey,
+    keyVersion,
+    seal: (text) => encrypt(key, `lead:${leadId}`, text).toString('base64'),
+    sealExchanges: (bytes) => encrypt(key, `exchanges:${leadId}`, bytes),
+    openExchanges: (sealed) => decrypt(key, `exchanges:${leadId}`, sealed),
+  }
 }
 
-function decrypt(key: KeyObject | Buffer, bound: string, sealed: string): Buffer {
-  const bytes = Buffer.from(sealed, 'base64')
+function encrypt(key: KeyObject | Buffer, bound: string, what: string | Buffer): Buffer {
+  const nonce = random(NONCE_BYTES)
+  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.from(bound))
+  const body = typeof what === 'string' ? cipher.update(what, 'utf8') : cipher.update(what)
+  cipher.final()
+  return Buffer.concat([nonce, body, cipher.getAuthTag()])
+}
+
+function decrypt(key: KeyObject | Buffer, bound: string, bytes: Buffer): Buffer {
   const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
   decipher.setAAD(Buffer.from(bound)).setAuthTag(bytes.subarray(-TAG_BYTES))
   const text = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES))

@@ -32,6 +32,7 @@ describe('the settings', () => {
       logLevel: 'info',
       maxInFlight: 4096,
       retentionDays: 400,
+      pingDays: 30,
       unreadyMs: 0,
       drainMs: 90_000,
     })

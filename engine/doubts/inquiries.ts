@@ -6,7 +6,10 @@ import { leadFromJson } from '../../rules/lead.ts'
 import { micros, ms } from '../../rules/units.ts'
 import type { Contract, Snapshot } from '../../rules/version.ts'
 import { postFacts } from '../conduct.ts'
-import type { Sealer } from '../seal.ts'
+import type { Exchanges } from '../exchanges/keeper.ts'
+import type { ExchangeKind } from '../exchanges/record.ts'
+import { wireLead } from '../intake.ts'
+import type { LeadKey, Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { evidenceOf, type ResolveAnswer, type Verdict, verdictOf, type Which } from './resolve.ts'
 
@@ -15,6 +18,8 @@ export interface InquirySettings {
   readonly clock: Clock
   readonly wire: Pick<BuyersWire, 'post'>
   readonly seal: Sealer
+  /** Keeps what is said; absent: nobody does. */
+  readonly exchanges?: Pick<Exchanges, 'of'>
   readonly snapshot: () => Snapshot
   readonly resolve: (leadId: string, which: Which, verdict: Verdict, by: string) => Promise<ResolveAnswer>
   /** Seals a text that may name a person. */
@@ -28,6 +33,8 @@ export interface InquirySettings {
   readonly firstMs?: number
 }
 
+/** Whose word a verdict is, for the audit. */
+const BY = { retry: 'same-key retry', status: 'status query' } as const
 const EVERY_MS = 5_000
 const AT_ONCE = 50
 /** As long as an INTENT gives its own post. */
@@ -37,6 +44,7 @@ interface Doubt {
   readonly leadId: string
   readonly contract: Contract
   readonly lead: WireLead
+  readonly key: LeadKey
   readonly bid: number
   readonly buyerReference: string | null
 }
@@ -100,25 +108,26 @@ export class Inquiries {
   async #ask(leadId: string, contract: Contract): Promise<boolean> {
     const doubt = await this.#read(leadId, contract)
     if (doubt === null) return false
-    if (contract.idempotent && (await this.#heard(doubt, contract, 'same-key retry'))) return true
+    if (contract.idempotent && (await this.#heard(doubt, contract, 'retry'))) return true
     const status = statusContract(contract)
-    return status !== null && this.#heard(doubt, status, 'status query')
+    return status !== null && this.#heard(doubt, status, 'status')
   }
 
-  async #heard(doubt: Doubt, asked: Contract, by: string): Promise<boolean> {
+  async #heard(doubt: Doubt, asked: Contract, how: keyof typeof BY): Promise<boolean> {
     const { resolve, conceal } = this.#settings
     const { leadId } = doubt
-    const answer = evidenceOf(await this.#post(doubt, asked))
+    const answer = evidenceOf(await this.#post(doubt, asked, how))
     const verdict = answer && verdictOf(answer, (text) => conceal(leadId, text))
     if (verdict === null) return false
-    return (await resolve(leadId, { contract: doubt.contract.id }, verdict, by)).code === 'RESOLVED'
+    return (await resolve(leadId, { contract: doubt.contract.id }, verdict, BY[how])).code === 'RESOLVED'
   }
 
-  #post({ lead, contract, bid, buyerReference }: Doubt, asked: Contract): Promise<PostEnd> {
-    const { clock, wire } = this.#settings
+  #post({ leadId, key, lead, contract, bid, buyerReference }: Doubt, asked: Contract, how: ExchangeKind) {
+    const { clock, wire, exchanges } = this.#settings
+    const told = { ...lead, witness: exchanges?.of(leadId, key, how) }
     const facts = postFacts(lead.id, contract.id, micros(bid), buyerReference, clock.wall())
     const postBy = ms(clock.mono() + POST_BY_MS)
-    return new Promise((ended) => wire.post(asked, lead, facts, postBy, ended, () => {}))
+    return new Promise<PostEnd>((ended) => wire.post(asked, told, facts, postBy, ended, () => {}))
   }
 
   /** Null where the person was erased, or its source is no longer configured: nobody can be asked about it. */
@@ -145,12 +154,11 @@ export class Inquiries {
     const source = row && snapshot().sources.get(row.source)
     if (!row || !source) return null
     const sealed = row.sealed.toString('base64')
-    const lead = leadFromJson(
-      seal.open(leadId, { sealed, wrappedKey: row.wrapped.toString('base64'), keyVersion: row.key_version }),
-    )
-    const { campaign, test } = row
-    const wire = { id: leadId, campaign, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test }
-    return { leadId, contract, lead: wire, bid: row.bid, buyerReference: row.buyer_reference }
+    const wrapped = { wrappedKey: row.wrapped.toString('base64'), keyVersion: row.key_version }
+    const lead = leadFromJson(seal.open(leadId, { sealed, ...wrapped }))
+    const wire = wireLead(leadId, { id: row.campaign }, source, lead, row.test, undefined)
+    const key = seal.keyOf(leadId, wrapped)
+    return { leadId, contract, lead: wire, key, bid: row.bid, buyerReference: row.buyer_reference }
   }
 }
 

@@ -144,6 +144,13 @@ export interface LeadKeysTable {
   key_version: ReadOnly<number>
 }
 
+/** What was said to buyers about a lead: by `writeRecord`, sealed under its key. */
+export interface ExchangesTable {
+  lead_id: ReadOnly<string>
+  piece: ReadOnly<number>
+  sealed: ReadOnly<Buffer>
+}
+
 export interface IntentsTable {
   lead_id: ReadOnly<string>
   contract: ReadOnly<string>
@@ -420,6 +427,8 @@ export interface LedgerTables {
   switch_counter: SwitchCounterTable
   leads: LeadsTable
   lead_keys: LeadKeysTable
+  post_exchanges: ExchangesTable
+  ping_exchanges: ExchangesTable
   intents: IntentsTable
   sales: SalesTable
   entries: EntriesTable

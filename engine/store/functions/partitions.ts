@@ -7,7 +7,8 @@ export const PARTITIONS = `
   $$;
 
   create function partitioned_tables() returns text[] language sql immutable parallel safe as $$
-    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts', 'offers', 'dispositions']
+    select array['leads', 'lead_keys', 'intents', 'sales', 'entries', 'invalid_attempts', 'offers', 'dispositions',
+      'post_exchanges', 'ping_exchanges']
   $$;
 
   -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included), and on every day

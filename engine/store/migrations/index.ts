@@ -18,6 +18,7 @@ import * as owed from './0017_owed.ts'
 import * as reports from './0019_reports.ts'
 import * as returns from './0020_returns.ts'
 import * as portal from './0021_portal.ts'
+import * as exchanges from './0022_exchanges.ts'
 import * as alerts from './0023_alerts.ts'
 import * as reportSums from './0024_report_sums.ts'
 
@@ -40,6 +41,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0019_reports': reports,
   '0020_returns': returns,
   '0021_portal': portal,
+  '0022_exchanges': exchanges,
   '0023_alerts': alerts,
   '0024_report_sums': reportSums,
 }
