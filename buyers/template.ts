@@ -1,4 +1,5 @@
 /** Compiles a contract's ping and post into logic-less templates over JSON: values are rendered once per lead, joined once per contract. */
+import { CONSENT_FIELDS } from '../rules/fields.ts'
 import { formatMoney } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { PostFacts, WireLead } from './adapter.ts'
@@ -6,17 +7,6 @@ import type { PostFacts, WireLead } from './adapter.ts'
 export type PingTemplate = (wire: WireLead) => string
 export type PostTemplate = (wire: WireLead, facts: PostFacts) => string
 
-/** Fields that prove or describe consent: they travel in an object of their own. */
-const CONSENT_FIELDS: ReadonlySet<string> = new Set([
-  'trustedform_cert_url',
-  'jornaya_leadid',
-  'tcpa_consent',
-  'tcpa_text',
-  'landing_page_url',
-  'ip_address',
-  'user_agent',
-  'consented_sellers',
-])
 const SUB_ID = /^(?:sub[1-5]|click_id)$/
 /** Parts of a body that several contracts share lie in the lead's fragments under names that no field can have. */
 const ENVELOPE = ':envelope'

@@ -115,6 +115,18 @@ export function fieldType(name: FieldTypeName): FieldType {
   return type
 }
 
+/** Fields that prove or describe consent: what the consumer was shown and said, and from where. */
+export const CONSENT_FIELDS: ReadonlySet<string> = new Set([
+  'trustedform_cert_url',
+  'jornaya_leadid',
+  'tcpa_consent',
+  'tcpa_text',
+  'landing_page_url',
+  'ip_address',
+  'user_agent',
+  'consented_sellers',
+])
+
 /** True where a text may be stored: no U+0000, which Postgres cannot hold, and no half of a surrogate pair. */
 export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
 

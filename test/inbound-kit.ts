@@ -25,6 +25,8 @@ export interface Heard {
 
 export interface Door {
   readonly origin: string
+  /** Of its admin plane. */
+  readonly admin: string
   readonly program: Program
 }
 
@@ -64,8 +66,8 @@ export class House {
       DRAIN_MS: '3000',
     }
     const program = new Program('engine/main.ts', [], env, READY)
-    const [, origin] = await program.ready()
-    const door = { origin: origin!, program }
+    const [, origin, admin] = await program.ready()
+    const door = { origin: origin!, admin: admin!, program }
     this.#doors.push(door)
     return door
   }

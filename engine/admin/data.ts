@@ -5,6 +5,7 @@ import type { Snapshot } from '../../rules/version.ts'
 import { capLines } from '../cap-lines.ts'
 import { Versions } from '../configuration/versions.ts'
 import { takeBuyerFile } from '../doubts/buyer-file.ts'
+import { eraseLead, leadEvidence, leadExchanges } from '../exchanges/proof.ts'
 import { Returns } from '../returns/returns.ts'
 import type { Sealer } from '../seal.ts'
 import { searchLeads } from '../search.ts'
@@ -58,6 +59,9 @@ export function adminData(sources: AdminSources): AdminPort {
     explain: (leadId) => decidedBy(leadId, explainPage),
     replay: (leadId) => decidedBy(leadId, replayPage),
     leadPage: (leadId) => decidedBy(leadId, leadPage),
+    exchanges: (leadId) => leadExchanges(db, sealer, leadId),
+    evidence: (leadId) => leadEvidence(db, sealer, leadId),
+    erase: (leadId) => eraseLead(db, leadId),
     async status() {
       const engines = await db.selectFrom('engines').selectAll().orderBy('id', 'desc').limit(SHOWN_ENGINES).execute()
       const [version, epoch, ready] = [sources.version(), hot.epoch(), sources.ready()]

@@ -12,6 +12,7 @@ import { ADMIN_PLANE, withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
+import { proofOperations } from './proof.ts'
 import { reconciliationOperations } from './reconciliation.ts'
 import { reportOperations } from './reports.ts'
 import { resourceOperations } from './resources.ts'
@@ -34,6 +35,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...capOperations((owner) => data.capLines(owner)),
     ...balanceOperations(db),
     ...leadOperations(data),
+    ...proofOperations(data, db),
     ...reconciliationOperations(data),
     ...returnOperations(data.returns),
     ...versionOperations(publishing, db),

@@ -3,6 +3,7 @@
 import type { CapLine, Owner } from '../cap-lines.ts'
 import type { BuyerFile, FileReport } from '../doubts/buyer-file.ts'
 import type { ResolveAnswer, Verdict, Which } from '../doubts/resolve.ts'
+import type { Erased, EvidencePage, ExchangesPage } from '../exchanges/proof.ts'
 import type { Returns } from '../returns/returns.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
@@ -20,6 +21,11 @@ export interface AdminPort {
   /** Gives a verdict on a post in doubt. */
   resolve(leadId: string, which: Which, verdict: Verdict, by: string): Promise<ResolveAnswer>
   readonly returns: Returns
+  /** What was said to buyers about it. Null: no lead has this id. */
+  exchanges(leadId: string): Promise<ExchangesPage | null>
+  /** What its consumer was shown and said. */
+  evidence(leadId: string): Promise<EvidencePage | null>
+  erase(leadId: string): Promise<Erased>
   hotDump(): Promise<HotDump>
   /** What is used of the caps, balances and throttles in force. */
   capLines(owner: Owner): Promise<readonly CapLine[]>

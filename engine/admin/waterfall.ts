@@ -102,4 +102,4 @@ function table(rows: readonly (readonly string[])[]): string[] {
   )
 }
 
-const clean = (text: string): string => text.replace(/\p{Cc}|\p{Cf}|\u2028|\u2029/gu, '?')
+export const clean = (text: string): string => text.replace(/\p{Cc}|\p{Cf}|\u2028|\u2029/gu, '?')

@@ -1,4 +1,4 @@
-/** Keeps what was said to buyers about leads, and drops what of it is old. */
+/** Keeps what was said to buyers about leads, drops what of it is old, and erases a lead's person. */
 
 export const EXCHANGES = `
   -- Rows lie one behind the other in \`p_bytes\`. Written again after an unknown commit, a row finds itself.
@@ -30,5 +30,23 @@ export const EXCHANGES = `
     set local lock_timeout = '2s';
     execute format('drop table %I', 'ping_exchanges_' || to_char(v_day, 'YYYYMMDD'));
     return v_day;
+  end $$;
+
+  -- Destroys the keys that a lead, its pings and its offer's pings are sealed under, and what else names or finds its person. Money,
+  -- trace, references and sightings stay: they say what happened, and to no one whom.
+  create function erase_lead(p_lead uuid) returns text language plpgsql as $$
+  begin
+    perform 1 from leads where id = p_lead for update;
+    if not found then
+      return 'UNKNOWN';
+    end if;
+    if exists (select 1 from leads where id = p_lead and status is null and wake_at is null) then
+      return 'OPEN';
+    end if;
+    delete from lead_keys where lead_id = p_lead
+      or lead_id in (select (offer_of_lead(p_lead)->>'id')::uuid);
+    update leads set fingerprints = '{}', redirect_url = null where id = p_lead;
+    update intents set redirect_url = null where lead_id = p_lead and redirect_url is not null;
+    return 'ERASED';
   end $$;
 `
