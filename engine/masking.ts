@@ -8,13 +8,14 @@ export function hiding(contract: Contract): Hide {
   return replacing(formsOf(contract))
 }
 
-const HIDDEN_BYTES = new WeakMap<Contract, Hide>()
+const HIDDEN_BYTES = new WeakMap<Contract, Hide | null>()
 
-/** The same in a text that is one byte a character. */
-export function hidingBytes(contract: Contract): Hide {
+/** The same in a text that is one byte a character; null where there is nothing to hide. */
+export function hidingBytes(contract: Contract): Hide | null {
   const known = HIDDEN_BYTES.get(contract)
   if (known !== undefined) return known
-  const made = replacing(formsOf(contract).map((form) => Buffer.from(form, 'utf8').toString('latin1')))
+  const forms = formsOf(contract).map((form) => Buffer.from(form, 'utf8').toString('latin1'))
+  const made = forms.length === 0 ? null : replacing(forms)
   HIDDEN_BYTES.set(contract, made)
   return made
 }

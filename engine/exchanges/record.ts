@@ -1,7 +1,7 @@
 /** One record of what was said to buyers about a lead: what exchanges have in common is written once. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { HEARD_MOST, SENT_MOST, type Tape } from '../../buyers/tape.ts'
-import { hidingBytes } from '../masking.ts'
+import { type Hide, hidingBytes } from '../masking.ts'
 
 /** `retry` and `status` ask about a post in doubt: the same post again, and the buyer's status address. */
 export type ExchangeKind = 'ping' | 'post' | 'retry' | 'status'
@@ -44,32 +44,93 @@ type Row = readonly [
 const PLAIN_MOST = 4_096
 const PLAIN = 0
 const DEFLATED = 1
-const NOTHING = ['', '', '', ''] as const
 
 /** `postKind`: what posts are told as. */
 export function writeRecord(tapes: readonly Tape[], postKind: ExchangeKind): Buffer {
   const rows: Row[] = []
-  let written = ''
-  let before: readonly string[] = NOTHING
+  const { whole, out } = roomFor(tapes)
+  let [end, written] = [0, 0]
+  let before: Ends = [0, 0, 0, 0, 0]
   for (const tape of tapes) {
-    const { contract, at, tookMs, end, sentBytes, heardBytes } = tape
-    const texts = textsOf(tape)
+    const texts = lay(tape, whole, end)
     const parts: number[] = []
-    for (let at = 0; at < texts.length; at++) {
-      const [text, last] = [texts[at]!, before[at]!]
-      const start = sameStart(text, last)
-      const finish = sameEnd(text, last, start)
-      parts.push(start, finish, text.length - start - finish)
-      written += text.slice(start, text.length - finish)
+    for (let text = 0; text < TEXTS; text++) {
+      const [from, to, last, lastTo] = [texts[text]!, texts[text + 1]!, before[text]!, before[text + 1]!]
+      const most = Math.min(to - from, lastTo - last)
+      let start = 0
+      while (start < most && whole[from + start] === whole[last + start]) start++
+      let finish = 0
+      while (finish < most - start && whole[to - 1 - finish] === whole[lastTo - 1 - finish]) finish++
+      parts.push(start, finish, to - from - start - finish)
+      written += whole.copy(out, written, from + start, to - finish)
     }
     before = texts
-    const kind = tape.kind === 'ping' ? 'ping' : postKind
-    rows.push([kind, contract.id, contract.buyer.id, at, Math.round(tookMs), end, sentBytes, heardBytes, parts])
+    end = texts[TEXTS]!
+    rows.push(rowOf(tape, postKind, parts))
   }
-  const plain = Buffer.from(`${JSON.stringify(rows)}\n${written}`, 'latin1')
-  if (plain.length <= PLAIN_MOST) return Buffer.concat([Buffer.of(PLAIN), plain])
-  return Buffer.concat([Buffer.of(DEFLATED), deflateRawSync(plain, { level: 1 })])
+  return packed(Buffer.from(`${JSON.stringify(rows)}\n`, 'latin1'), out.subarray(0, written))
 }
+
+function rowOf(
+  { kind, contract, at, tookMs, end, sentBytes, heardBytes }: Tape,
+  postKind: ExchangeKind,
+  parts: number[],
+): Row {
+  const name = kind === 'ping' ? 'ping' : postKind
+  return [name, contract.id, contract.buyer.id, at, Math.round(tookMs), end, sentBytes, heardBytes, parts]
+}
+
+function packed(line: Buffer, texts: Buffer): Buffer {
+  if (line.length + texts.length <= PLAIN_MOST) return Buffer.concat([Buffer.of(PLAIN), line, texts])
+  return Buffer.concat([Buffer.of(DEFLATED), deflateRawSync(Buffer.concat([line, texts]), { level: 1 })])
+}
+
+/** Head and body of what was sent, and of what was heard: where they begin, and where the last one ends. */
+type Ends = readonly [number, number, number, number, number]
+const TEXTS = 4
+const NOTHING = ['', '', '', ''] as const
+
+const USUAL = 64 * 1024
+const usual = { whole: Buffer.allocUnsafe(USUAL), out: Buffer.allocUnsafe(USUAL) }
+
+/** Nearly every lead fits into what is there already. Stars may be longer than what they hide. */
+function roomFor(tapes: readonly Tape[]): { readonly whole: Buffer; readonly out: Buffer } {
+  let most = 0
+  for (const { sentBytes, heardBytes } of tapes)
+    most += Math.min(sentBytes, SENT_MOST) + Math.min(heardBytes, HEARD_MOST)
+  most *= 2
+  return most <= USUAL ? usual : { whole: Buffer.allocUnsafe(most), out: Buffer.allocUnsafe(most) }
+}
+
+/** Lays an exchange's four texts one behind the other. */
+function lay({ contract, sent, heard }: Tape, whole: Buffer, from: number): Ends {
+  const hide = hidingBytes(contract)
+  const [sentBody, sentEnd] = layOne(sent, hide, whole, from)
+  const [heardBody, heardEnd] = layOne(heard, hide, whole, sentEnd)
+  return [from, sentBody, sentEnd, heardBody, heardEnd]
+}
+
+function layOne(
+  chunks: readonly (string | Uint8Array)[],
+  hide: Hide | null,
+  whole: Buffer,
+  from: number,
+): readonly [body: number, end: number] {
+  let end = from
+  for (const chunk of chunks) {
+    if (typeof chunk === 'string') end += whole.write(chunk, end, 'latin1')
+    else {
+      whole.set(chunk, end)
+      end += chunk.length
+    }
+  }
+  if (hide !== null) end = from + whole.write(hide(whole.toString('latin1', from, end)), from, 'latin1')
+  const blank = whole.indexOf(BLANK_LINE, from, 'latin1')
+  const body = blank >= 0 && blank + BLANK_LINE.length <= end ? blank + BLANK_LINE.length : end
+  return [body, end]
+}
+
+const BLANK_LINE = '\r\n\r\n'
 
 /** Reads what `writeRecord` wrote. */
 export function readRecord(record: Buffer): readonly KeptExchange[] {
@@ -89,39 +150,6 @@ export function readRecord(record: Buffer): readonly KeptExchange[] {
     const [sent, heard] = [texts[0]! + texts[1]!, texts[2]! + texts[3]!]
     return { kind, contract, buyer, at, tookMs, end, sent, heard, sentBytes, heardBytes }
   })
-}
-
-/** Head and body of what was sent, and of what was heard. */
-function textsOf({ contract, sent, heard }: Tape): readonly string[] {
-  const hide = hidingBytes(contract)
-  return [...headAndBody(sent), ...headAndBody(heard)].map(hide)
-}
-
-function headAndBody(chunks: readonly (string | Uint8Array)[]): readonly [head: string, body: string] {
-  let text = ''
-  for (const chunk of chunks) text += typeof chunk === 'string' ? chunk : latin1(chunk)
-  const end = text.indexOf(BLANK_LINE)
-  return end < 0 ? [text, ''] : [text.slice(0, end + BLANK_LINE.length), text.slice(end + BLANK_LINE.length)]
-}
-
-const BLANK_LINE = '\r\n\r\n'
-
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-
-function sameStart(text: string, last: string): number {
-  const most = Math.min(text.length, last.length)
-  let same = 0
-  while (same < most && text.charCodeAt(same) === last.charCodeAt(same)) same++
-  return same
-}
-
-/** Of what lies behind the same start. */
-function sameEnd(text: string, last: string, start: number): number {
-  const most = Math.min(text.length, last.length) - start
-  let same = 0
-  while (same < most && text.charCodeAt(text.length - 1 - same) === last.charCodeAt(last.length - 1 - same)) same++
-  return same
 }
 
 /** True where less was kept than went over the wire. */
