@@ -164,7 +164,11 @@ function withBuyers(config: any): void {
     'form',
     'pings',
     {},
-    { ping_fields: undefined, keys: { mine: TOKEN }, ping: { format: 'form', body: { key: '{key.mine}', zip: '{zip}' } } },
+    {
+      ping_fields: undefined,
+      keys: { mine: TOKEN },
+      ping: { format: 'form', body: { key: '{key.mine}', zip: '{zip}' } },
+    },
   )
   add(
     'xml',

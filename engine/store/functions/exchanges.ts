@@ -47,6 +47,7 @@ export const EXCHANGES = `
       or lead_id in (select (offer_of_lead(p_lead)->>'id')::uuid);
     update leads set fingerprints = '{}', redirect_url = null where id = p_lead;
     update intents set redirect_url = null where lead_id = p_lead and redirect_url is not null;
+    update returns set note = null, verdict_note = null where lead_id = p_lead;
     return 'ERASED';
   end $$;
 `
