@@ -12,7 +12,7 @@ export const PARTITIONS = `
   $$;
 
   -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included), and on every day
-  -- that has leads: a table may be newer than they are. Says how many.
+  -- that has leads: a table may be newer than they are. Pings' days are dropped before their leads'. Says how many.
   create function make_partitions(p_first date, p_last date) returns integer language plpgsql as $$
   declare
     v_table text;
@@ -25,7 +25,8 @@ export const PARTITIONS = `
       for v_day in
         select generate_series(p_first, p_last, interval '1 day')::date
         union select to_date(right(c.relname, 8), 'YYYYMMDD')
-        from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'leads'::regclass
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'leads'::regclass and v_table <> 'ping_exchanges'
       loop
         v_name := v_table || '_' || to_char(v_day, 'YYYYMMDD');
         if to_regclass(v_name) is null then
