@@ -59,6 +59,9 @@ export function answerReply(
     status,
     ...(status === 'sold' || answer.payout > 0 ? earned : {}),
     ...(status === 'sold' ? { copies: answer.copies, ...onward } : url === null ? {} : onward),
+    ...(answer.returned
+      ? { returned: { copies: answer.returned.copies, payout: formatMoney(answer.returned.payout) } }
+      : {}),
     ...(answer.reasons.length > 0 ? { reasons: answer.reasons } : {}),
     ...(leadRef === null ? {} : { lead_ref: leadRef }),
     ...more,
@@ -71,5 +74,6 @@ export function answerOf(record: LeadRecord, reveal: (leadId: string, concealed:
   const { leadId, payout, currency, copies, reasons, leadRef } = record
   const redirectUrl = record.redirectUrl && reveal(leadId, record.redirectUrl)
   const status = record.status === 'received' ? 'pending' : (record.status as Answer['status'])
-  return { leadId, status, payout, currency, copies, reasons, redirectUrl, leadRef }
+  const answer = { leadId, status, payout, currency, copies, reasons, redirectUrl, leadRef }
+  return record.returned.copies > 0 ? { ...answer, returned: record.returned } : answer
 }

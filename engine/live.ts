@@ -20,6 +20,8 @@ export interface Answer {
   /** By `joinOnward`. */
   readonly redirectUrl: string | null
   readonly leadRef: string | null
+  /** Copies that came back since, and what was taken off the payout for them. */
+  readonly returned?: { readonly copies: number; readonly payout: Micros }
 }
 
 /** One hold of a lead, as long as its places may have to be committed or released. */

@@ -4,6 +4,7 @@ import type { Snapshot } from '../rules/version.ts'
 import { adminData } from './admin/data.ts'
 import type { AdminPort, StatusPage } from './admin/port.ts'
 import { runPrimary } from './cluster.ts'
+import { Versions } from './configuration/versions.ts'
 import { resolveDoubt } from './doubts/resolve.ts'
 import { type Env, listenOn } from './env.ts'
 import { CannotStart, type Foundation, layFoundation } from './foundation.ts'
@@ -59,6 +60,7 @@ export async function startPrimary(options: { env: Env; clock: Clock; log: Log }
   const later = new Later(clock)
   const resolving = {
     db: foundation.db,
+    versions: new Versions(foundation.db),
     hot,
     clock,
     engine: NO_ENGINE,

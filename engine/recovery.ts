@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../buyers/wire.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import { micros, ms, wallMs } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
+import { Versions } from './configuration/versions.ts'
 import {
   endClaims,
   expireDoubts,
@@ -110,6 +111,7 @@ export class Recovery {
   /** Term under which each lead was auctioned again. */
   readonly #auctioned = new Map<string, number>()
   #before: Snapshot | null = null
+  readonly #versions: Versions
   #newest: Snapshot | null = null
   #reconciledAt = Number.NEGATIVE_INFINITY
   #orphansAt = Number.NEGATIVE_INFINITY
@@ -122,6 +124,7 @@ export class Recovery {
 
   constructor(settings: RecoverySettings) {
     this.#settings = settings
+    this.#versions = new Versions(settings.db)
     this.#rebuild = new Rebuild({ ...settings, snapshots: () => this.#snapshots() })
     this.#late = new LateVerdicts(this.#resolving)
   }
@@ -199,7 +202,7 @@ export class Recovery {
 
   get #resolving() {
     const { db, hot, clock, hotLater, ownership } = this.#settings
-    return { db, hot, clock, hotLater, engine: ownership.engine }
+    return { db, hot, clock, hotLater, versions: this.#versions, engine: ownership.engine }
   }
 
   /** The version in force and the one before: leads under way were admitted by either. */

@@ -102,6 +102,8 @@ export interface Usage {
 
 export interface CapsDump {
   readonly counters: Record<string, number>
+  /** By the place key of a balance. */
+  readonly paid: Record<string, PaidIn>
   readonly tokens: { token: string; state: 'held' | 'posting'; places: Record<string, number> }[]
 }
 
@@ -218,14 +220,16 @@ export class Caps {
   /** Counters and live tokens, for comparison with the ledger. */
   dump(): CapsDump {
     const counters: Record<string, number> = {}
+    const paid: Record<string, PaidIn> = {}
     const live = new LiveTokens()
     for (const tag of this.#tags.values()) {
       for (const [key, used] of tag.used) counters[key] = used
+      for (const [key, entry] of tag.paid) paid[key] = entry
       for (const [token, { state, places }] of tag.tokens) {
         if (state === 'held' || state === 'posting') for (const place of places) live.add(token, state, place)
       }
     }
-    return { counters, tokens: live.list() }
+    return { counters, paid, tokens: live.list() }
   }
 
   #open(epoch: number, group: PlaceGroup): Tag | null {

@@ -122,6 +122,12 @@ const ANSWERS: Json = {
       payout: text('12.60', 'What you earn. Only where sold.'),
       currency: text('USD'),
       copies: { type: 'integer', description: 'How many buyers have it.' },
+      returned: {
+        type: 'object',
+        description: 'Only where buyers gave copies back: how many, and what was taken off the payout for them.',
+        required: ['copies', 'payout'],
+        properties: { copies: { type: 'integer' }, payout: text('12.60') },
+      },
       redirect_url: { type: ['string', 'null'], description: 'Where to send the consumer, if anywhere.' },
       reasons: { type: 'array', items: word('no_buyer', 'duplicate', 'invalid', 'source_cap') },
       lead_ref: text('S-1', 'Your own id, as you sent it.'),

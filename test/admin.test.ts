@@ -90,6 +90,7 @@ const PAGE: LeadPage = {
     { copy: 1, cause: 'sale', account: 'source:demo', amount: '6.00', entered_at: '2026-03-02T20:00:00.161Z' },
     { copy: 1, cause: 'sale', account: 'margin', amount: '9.00', entered_at: '2026-03-02T20:00:00.161Z' },
   ],
+  returns: [],
 }
 
 const GOLDEN = `Lead ${LEAD}  sold
@@ -149,7 +150,16 @@ describe('the waterfall', () => {
   it('shows a lead that is still under way', () => {
     const { lead_id, campaign, source, version, mode, received_at, owner, currency } = PAGE
     const underWay = { lead_id, campaign, source, version, mode, received_at, owner, currency }
-    const nothing = { seats: [], trace: [], intents: [], sales: [], entries: [], reasons: [], lead_ref: null }
+    const nothing = {
+      seats: [],
+      trace: [],
+      intents: [],
+      sales: [],
+      entries: [],
+      returns: [],
+      reasons: [],
+      lead_ref: null,
+    }
     const text = waterfall({
       ...underWay,
       ...nothing,
@@ -177,6 +187,17 @@ describe('the waterfall', () => {
     )
   })
 
+  it('shows what came back', () => {
+    const decided = { decided_by: 'operator ann', decided_at: '2026-03-04T09:00:00.000Z' }
+    const asked = { asked_by: 'buyer hop-co', asked_at: '2026-03-03T09:00:00.000Z', reason_code: 'wrong_number' }
+    const money = { state: 'approved', price: '15.00', clawback: '6.00' } as const
+    const one = { id: 'r', copy: 1, contract: 'hop', buyer: 'hop-co', ...asked, ...decided, ...money }
+    expect(waterfall({ ...PAGE, returns: [one] })).toContain(`
+Returns
+  copy 1  hop  hop-co  approved  wrong_number  gives back 15.00 USD  of it from the source 6.00 USD  asked 2026-03-03T09:00:00.000Z by buyer hop-co  decided 2026-03-04T09:00:00.000Z by operator ann
+`)
+  })
+
   it('lets no buyer write to the terminal or start a line', () => {
     const trace = [traceLineOf('  10 < noBid ivy \u001b[2Jno\n   0 > post hop \u202e')]
     const text = waterfall({ ...PAGE, trace })
@@ -193,7 +214,7 @@ const KEY = 'demo-admin'
 const hashOf = (key: string) => createHash('sha256').update(key).digest('hex')
 const keysOf = (...keys: string[]) => new Map(keys.map((key) => [hashOf(key), { label: key, role: 'admin' as const }]))
 const STATUS: StatusPage = { ready: true, version: 3, epoch: 7, engines: [], queues: { ledger: 0 }, buyers: [] }
-const HOT = { epoch: 7, counters: { 'contract:hop:day:count:2026-03-02': 1 }, tokens: [] }
+const HOT = { epoch: 7, counters: { 'contract:hop:day:count:2026-03-02': 1 }, paid: {}, tokens: [] }
 
 const admins: Admin[] = []
 afterEach(async () => {

@@ -1,5 +1,6 @@
 /** A buyer's own list against the ledger: what matches, what only one side has, and the doubts that it settles. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Versions } from '../engine/configuration/versions.ts'
 import { takeBuyerFile } from '../engine/doubts/buyer-file.ts'
 import { resolveDoubt } from '../engine/doubts/resolve.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
@@ -75,7 +76,14 @@ describe('in the ledger', () => {
       },
       rows: [theirs(sold), theirs(listed, { price: micros(19_000_000) }), theirs(denied)],
     }
-    const resolving = { db: kit.db, hot: new MemoryStore('1'), clock, engine: engine.id, hotLater: () => {} }
+    const resolving = {
+      db: kit.db,
+      versions: new Versions(kit.db),
+      hot: new MemoryStore('1'),
+      clock,
+      engine: engine.id,
+      hotLater: () => {},
+    }
     const ports = { db: kit.db, resolve: resolveDoubt.bind(null, resolving) }
     expect(await takeBuyerFile(ports, file, 'acme')).toMatchObject({ resolved: 2, disputed: 1 })
     expect([await kit.states(listed), await kit.states(missing), await kit.states(denied)]).toEqual([

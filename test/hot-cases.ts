@@ -410,6 +410,20 @@ export const CAPS_CASES: readonly CapsCase[] = [
     ],
   },
   {
+    why: 'What comes back may be spent again; the windows that its sale used stay used.',
+    steps: [
+      '0 paid 1 acme.balance=5 -> 5 - 0',
+      '0 hold t1 acme.balance<0=5 acme.day<1 -> HELD',
+      '0 posting t1 acme.balance<0=5 acme.day<1 -> POSTING',
+      '0 commit t1 acme.balance<0=5 acme.day<1 -> COMMITTED',
+      '0 hold t2 acme.balance<0=1 -> FULL acme.balance',
+      '0 paid 2 acme.balance=10 -> 10 - 5',
+      '0 hold t2 acme.balance<0=5 -> HELD',
+      '0 hold t3 acme.balance<0=0 acme.day<1 -> FULL acme.day',
+      '0 counts acme.balance=10 acme.day=1',
+    ],
+  },
+  {
     why: 'Of two entries the later one counts, whichever comes first; money may be withdrawn again.',
     steps: [
       '0 paid 3 acme.balance=2 -> 2 - 0',

@@ -177,6 +177,7 @@ async function sweepAll(store: CapsStore, now: WallMs): Promise<void> {
 const inOrder = (dump: HotDump): HotDump => ({
   epoch: dump.epoch,
   counters: Object.fromEntries(Object.entries(dump.counters).sort()),
+  paid: dump.paid,
   tokens: [...dump.tokens].sort((a, b) => (a.token + a.state < b.token + b.state ? -1 : 1)),
 })
 

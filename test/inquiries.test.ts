@@ -5,6 +5,7 @@ import { headerOf, jsonOf, type MockBuyers, type Script, startMockBuyers } from 
 import { type Fault, faulty } from '../bench/mock-faults.ts'
 import { acceptBody, reply } from '../bench/mock-temper.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
+import { Versions } from '../engine/configuration/versions.ts'
 import { Inquiries } from '../engine/doubts/inquiries.ts'
 import { resolveDoubt, type Verdict, type Which } from '../engine/doubts/resolve.ts'
 import type { EdgeRequest } from '../engine/edge.ts'
@@ -77,7 +78,14 @@ async function doubtful(): Promise<string> {
 }
 
 const resolve = (leadId: string, which: Which, verdict: Verdict, by: string) => {
-  const settings = { db: kit.db, hot: new MemoryStore('1'), clock, engine: engine.id, hotLater: () => {} }
+  const settings = {
+    db: kit.db,
+    versions: new Versions(kit.db),
+    hot: new MemoryStore('1'),
+    clock,
+    engine: engine.id,
+    hotLater: () => {},
+  }
   return resolveDoubt(settings, leadId, which, verdict, by)
 }
 const conceal = (_: string, text: string) => text

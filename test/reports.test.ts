@@ -1,9 +1,13 @@
 /** Reports: rebuilt from the ledger and equal to a recount of it, by any zone's days, quickly, and safe to open in a spreadsheet. */
+import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Versions } from '../engine/configuration/versions.ts'
 import { resolveDoubt } from '../engine/doubts/resolve.ts'
+import { makePartitions } from '../engine/partitions.ts'
 import { type ReportQuery, reportOf } from '../engine/reports/report.ts'
 import { Reporter } from '../engine/reports/reporter.ts'
 import type { Dimension } from '../engine/reports/sums.ts'
+import { Returns } from '../engine/returns/returns.ts'
 import type { FinalRow } from '../engine/store/port.ts'
 import { insertVersion } from '../engine/store/queries.ts'
 import { leadJson } from '../rules/lead.ts'
@@ -38,7 +42,7 @@ describe('what is reported', () => {
     source: string,
     state: string,
     end: 'sold' | 'unsold' | 'pending' | 'duplicate',
-    more: { test?: boolean } = {},
+    more: { test?: boolean; leadId?: string } = {},
   ): Promise<string> {
     const row = received({ source, ...more })
     const { leadId } = row
@@ -90,7 +94,7 @@ describe('what is reported', () => {
     const hot = new (await import('../engine/store/memory.ts')).MemoryStore('1')
     const verdict = { kind: 'sold', price: null, buyerReference: null, redirectUrl: null } as const
     await resolveDoubt(
-      { db: kit.db, hot, clock, engine: 0, hotLater: () => {} },
+      { db: kit.db, versions: new Versions(kit.db), hot, clock, engine: 0, hotLater: () => {} },
       doubted,
       { contract: 'acme' },
       verdict,
@@ -133,6 +137,29 @@ describe('what is reported', () => {
     expect(await reportOf(kit.db, query({ by: ['source'], of: { contract: 'acme', state: 'TX' } }))).toMatchObject([
       { source: 'mill', posts: 2, rejects: 1, reject_rate: 0.5 },
     ])
+  })
+
+  it('is counted again after a return, however late that is', async () => {
+    const before = Date.now() - 30 * 86_400_000
+    await makePartitions(kit.db, before)
+    const leadId = await lead('late', 'TX', 'sold', { leadId: uuidv7({ msecs: before }) })
+    await kit.ask('select count_again($1)', [leadId])
+    const late = async () => {
+      await reporter.pass()
+      const span = { from: new Date(before - 86_400_000), to: new Date(before + 86_400_000) }
+      const [leads] = (await reportOf(kit.db, query({ ...span, by: ['source'] })))!
+      const [seats] = (await reportOf(kit.db, query({ ...span, by: ['contract'] })))!
+      return { payout: leads!.payout, revenue: leads!.revenue, sold: leads!.sold, returns: seats!.returns }
+    }
+    expect(await late()).toEqual({ payout: '14.00', revenue: '20.00', sold: 1, returns: 0 })
+    const returns = new Returns({ db: kit.db, sealer, versions: new Versions(kit.db) })
+    const by = { role: 'operator', label: 'ann' }
+    const asked = { leadId, contract: 'acme', reasonCode: 'goodwill', note: null, beyondTerms: true, by }
+    const { id } = (await returns.ask(asked)) as { id: string }
+    expect(await late()).toMatchObject({ revenue: '20.00', returns: 0 })
+    await returns.decide({ id, approve: true, note: null, by })
+    expect(await late()).toEqual({ payout: '0.00', revenue: '0.00', sold: 1, returns: 1 })
+    expect(await kit.ask('select * from late_quarters')).toEqual([])
   })
 
   it('is built by one process at a time', async () => {

@@ -1,11 +1,18 @@
 /** Returns on a real ledger: each reverses one sale, by the terms under which it was sold, and never more than was paid. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { leadPage } from '../engine/admin/lead-page.ts'
+import { answerOf, answerReply } from '../engine/answer.ts'
 import { Balances } from '../engine/balances.ts'
 import { Versions } from '../engine/configuration/versions.ts'
+import { resolveDoubt } from '../engine/doubts/resolve.ts'
 import { Rebuild } from '../engine/rebuild.ts'
 import { type ReturnGiven, Returns } from '../engine/returns/returns.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
+import type { HotStore } from '../engine/store/port.ts'
 import { insertVersion, leadFile } from '../engine/store/queries.ts'
+import { openRedisStore } from '../engine/store/redis.ts'
+import { capsOf, placesOf } from '../rules/calendar.ts'
+import { NO_REDIRECTS } from '../rules/onward.ts'
 import { micros } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import {
@@ -35,15 +42,17 @@ const CONFIG = {
   sources: { demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solar', 'fixed'], keys: [] } },
   campaigns: { solar: campaign({ share: 0.7 }), fixed: campaign({ fixed: '5.00' }) },
   buyers: {
-    acme: { zone: 'America/New_York', balance: { credit: '50.00' } },
+    acme: { zone: 'America/New_York', balance: { credit: '5000.00' } },
     bolt: { zone: 'UTC' },
     casa: { zone: 'UTC' },
+    eden: { zone: 'UTC' },
     dune: { zone: 'UTC' },
   },
   contracts: {
     acme: contract('acme', { share: 1, reason_codes: ['wrong_number', 'duplicate'] }),
     auto: contract('bolt', { share: 1, approval: 'automatic', clawback: 'us' }),
-    casa: contract('casa', { share: 0.1 }),
+    casa: contract('casa', { share: 1 }),
+    eden: contract('eden', { share: 0.1 }),
     dune: contract('dune', null),
     ...{ 'acme-fixed': contract('acme', { share: 1 }, 'fixed'), 'bolt-fixed': contract('bolt', { share: 1 }, 'fixed') },
   },
@@ -205,12 +214,64 @@ describe('a return', () => {
   })
 })
 
+describe('whoever has to do with a lead that came back', () => {
+  it('is told: its source by GET and postback, operators on its page', async () => {
+    await kit.ask("insert into postback_routes values ('solar', 'demo') on conflict do nothing")
+    const leadId = await sold([{ contract: 'acme' }, { contract: 'casa', price: 10, payout: 7 }])
+    const read = async () => {
+      const answer = answerOf((await engine.ledger.lead(leadId))!, (_, text) => text)
+      return JSON.parse(answerReply(answer, NO_REDIRECTS).body)
+    }
+    const before = { lead_id: leadId, status: 'sold', payout: '21.00', currency: 'USD', copies: 2 }
+    expect(await read()).toMatchObject(before)
+    expect(await read()).not.toHaveProperty('returned')
+    await approved(leadId)
+    expect(await read()).toMatchObject({ ...before, payout: '7.00', returned: { copies: 1, payout: '14.00' } })
+    const told = await kit.ask('select event, status, payout from postbacks where lead_id = $1 order by happened_at', [
+      leadId,
+    ])
+    expect(told).toEqual([
+      { event: 'sold', status: 'sold', payout: 21_000_000 },
+      { event: 'returned', status: 'sold', payout: 7_000_000 },
+    ])
+    expect(leadPage((await leadFile(kit.db, leadId))!, null)).toMatchObject({
+      ...{ status: 'sold', payout: '7.00', copies: 2 },
+      returns: [
+        { contract: 'acme', state: 'approved', reason_code: 'wrong_number', price: '20.00', clawback: '14.00' },
+      ],
+    })
+  })
+
+  it("hears of a doubt's end that changes what the lead earns as of an adjustment", async () => {
+    const leadId = await sold([{ contract: 'acme' }, { contract: 'casa', price: 10, payout: 7, state: 'in_doubt' }])
+    await kit.ask(`select resolve_doubt($1, $2, 1, null, 'accepted', 'won', 'won', null, null, null, 'test')`, [
+      ...[engine.id, leadId],
+    ])
+    expect(
+      await kit.ask('select event, payout from postbacks where lead_id = $1 order by happened_at', [leadId]),
+    ).toEqual([
+      { event: 'sold', payout: 14_000_000 },
+      { event: 'adjusted', payout: 21_000_000 },
+    ])
+  })
+
+  it('finds it in the list, the latest first, page by page', async () => {
+    const leads = [await sold([{ contract: 'acme' }]), await sold([{ contract: 'acme' }])]
+    for (const leadId of leads) await returns.ask(asked(leadId))
+    const [first] = await returns.list({ buyer: 'acme', state: 'asked', limit: 1 })
+    const [second] = await returns.list({ buyer: 'acme', after: first!.id, limit: 1 })
+    expect([first!.lead_id, second!.lead_id]).toEqual(leads.toReversed())
+    expect(await returns.list({ buyer: 'nobody', limit: 9 })).toEqual([])
+    expect(await returns.list({ leadId: leads[0]!, limit: 9 })).toMatchObject([{ state: 'asked', clawback: 0 }])
+  })
+})
+
 describe('a share of the month', () => {
   it('is never exceeded, however many ask at once; one that is refused makes room', async () => {
     const leads: string[] = []
-    for (let n = 0; n < 11; n++) leads.push(await sold([{ contract: 'casa' }]))
+    for (let n = 0; n < 11; n++) leads.push(await sold([{ contract: 'eden' }]))
     const askAll = () =>
-      Promise.all(leads.map((leadId) => returns.ask(asked(leadId, { contract: 'casa', buyer: 'casa' }))))
+      Promise.all(leads.map((leadId) => returns.ask(asked(leadId, { contract: 'eden', buyer: 'eden' }))))
     const first = await askAll()
     const granted = first.filter(({ ok }) => ok) as { id: string }[]
     expect(granted).toHaveLength(2)
@@ -219,7 +280,7 @@ describe('a share of the month', () => {
     await returns.decide({ id: granted[0]!.id, approve: false, note: 'it rang', by: OPERATOR })
     expect((await askAll()).filter((one) => one.ok && one.state === 'asked')).toHaveLength(2)
     expect(
-      await kit.ask("select state, count(*)::int as n from returns where contract = 'casa' group by 1 order by 1"),
+      await kit.ask("select state, count(*)::int as n from returns where contract = 'eden' group by 1 order by 1"),
     ).toEqual([
       { state: 'asked', n: 2 },
       { state: 'refused', n: 1 },
@@ -260,21 +321,72 @@ describe('what the source gives back', () => {
   })
 })
 
+describe('two doubts of one lead under a fixed payout', () => {
+  const settle = (leadId: string, contract: string, sells: boolean) => {
+    const settings = { db: kit.db, versions: new Versions(kit.db), hot: new MemoryStore('1'), clock, engine: engine.id }
+    const verdict = sells
+      ? ({ kind: 'sold', price: null, buyerReference: null, redirectUrl: null } as const)
+      : ({ kind: 'no_sale', reason: 'unresolved' } as const)
+    return resolveDoubt({ ...settings, hotLater: () => {} }, leadId, { contract }, verdict, 'test')
+  }
+  const doubts = () =>
+    sold([
+      { contract: 'acme-fixed', payout: 5, state: 'in_doubt' },
+      { contract: 'bolt-fixed', payout: 0, state: 'in_doubt' },
+    ])
+
+  it('earn it once, whichever of them was a sale', async () => {
+    const second = await doubts()
+    await settle(second, 'acme-fixed', false)
+    await settle(second, 'bolt-fixed', true)
+    expect(await money(second)).toMatchObject({ status: 'sold', payout: 5 })
+    const both = await doubts()
+    await Promise.all([settle(both, 'bolt-fixed', true), settle(both, 'acme-fixed', true)])
+    expect(await money(both)).toMatchObject({ status: 'sold', payout: 5 })
+    const none = await doubts()
+    await Promise.all([settle(none, 'bolt-fixed', false), settle(none, 'acme-fixed', false)])
+    expect(await money(none)).toMatchObject({ status: 'unsold', payout: 0 })
+  })
+
+  it('earn it although the copy that had earned it came back', async () => {
+    const leadId = await sold([
+      { contract: 'acme-fixed', payout: 5 },
+      { contract: 'bolt-fixed', payout: 0, state: 'in_doubt' },
+    ])
+    await approved(leadId, { contract: 'acme-fixed' })
+    expect((await money(leadId)).payout).toBe(0)
+    await settle(leadId, 'bolt-fixed', true)
+    expect(await money(leadId)).toMatchObject({ status: 'sold', payout: 5, returned: 1 })
+  })
+})
+
 describe('a prepaid balance', () => {
-  it('gets the money back, in the ledger and in the hot store, and a rebuild agrees; its caps stay used', async () => {
-    const warm = async (name: string) => {
-      const hot = new MemoryStore(name)
-      const rebuild = new Rebuild({ pool: kit.pool, hot, clock, log: () => {}, snapshots: () => [snapshot] })
-      await rebuild.makeWarm()
-      return { hot, balances: new Balances({ db: kit.db, hot, clock, snapshot: () => snapshot, log: () => {} }) }
-    }
-    const before = await sold([{ contract: 'acme', price: 18 }])
-    const { balances } = await warm('first')
+  const stores: Readonly<Record<string, (name: string) => Promise<HotStore>>> = {
+    'the process': async (name) => new MemoryStore(name),
+    Redis: async (name) => openRedisStore({ url: inject('redisUrl'), prefix: `gp-returns-${process.pid}-${name}:` }),
+  }
+  const warmed = async (hot: HotStore) => {
+    const rebuild = new Rebuild({ pool: kit.pool, hot, clock, log: () => {}, snapshots: () => [snapshot] })
+    await rebuild.makeWarm()
+    return new Balances({ db: kit.db, hot, clock, snapshot: () => snapshot, log: () => {} })
+  }
+
+  it.each(Object.keys(stores))('in %s gets the money back, as in the ledger, and its caps stay used', async (of) => {
+    const leadId = await sold([{ contract: 'acme', price: 18 }])
+    const [first, second] = [await stores[of]!('first'), await stores[of]!('second')]
+    const balances = await warmed(first)
     const [line] = await balances.lines()
-    await approved(before)
+    const campaign = snapshot.campaigns.get('solar')!
+    const rules = capsOf(snapshot.sources.get('demo')!, campaign, campaign.contracts[0]!)
+    const all = placesOf(rules, 'acme', micros(line!.balance + line!.credit + 1), 1, clock.wall())
+    expect((await first.hold('t1', all, clock.wall())).code).toBe('FULL')
+    await approved(leadId)
     await balances.look()
     const [after] = await balances.lines()
     expect(after).toEqual({ ...line, paidIn: line!.paidIn + 18e6, balance: line!.balance + 18e6 })
-    expect(await (await warm('second')).balances.lines()).toEqual([after])
+    expect(await (await warmed(second)).lines()).toEqual([after])
+    expect((await second.hold('t2', all, clock.wall())).code).toBe('HELD')
+    await first.close()
+    await second.close()
   })
 })

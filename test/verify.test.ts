@@ -15,13 +15,17 @@ import type { Acknowledgement } from '../bench/load.ts'
 import { type RedisServer, startRedis } from '../bench/redis.ts'
 import { verifyProgram } from '../bench/verify/program.ts'
 import type { BuyersWire, PostEnd } from '../buyers/wire.ts'
+import { Balances } from '../engine/balances.ts'
 import { systemClock } from '../engine/clock.ts'
 import { type ConductPorts, conduct } from '../engine/conduct.ts'
+import { Versions } from '../engine/configuration/versions.ts'
 import { startPostgres } from '../engine/embedded.ts'
 import { PostgresLedger } from '../engine/ledger.ts'
 import { LiveLeads } from '../engine/live.ts'
 import { createMetrics } from '../engine/metrics.ts'
 import { makePartitions } from '../engine/partitions.ts'
+import { Returns } from '../engine/returns/returns.ts'
+import { createSealer } from '../engine/seal.ts'
 import type { FinalRow, HotDump, ReceivedRow } from '../engine/store/port.ts'
 import { migrate, openPool, queriesOver } from '../engine/store/postgres.ts'
 import { numberVersion } from '../engine/store/queries.ts'
@@ -66,12 +70,12 @@ const CONFIG = {
     paid: campaign(1, { fixed: '3.00', payout_on: 'accepted' }),
   },
   buyers: {
-    acme: { zone: ZONE, group: 'north', caps: { month: 500 } },
+    acme: { zone: ZONE, group: 'north', caps: { month: 500 }, balance: { credit: '500.00' } },
     bolt: { zone: ZONE },
     casa: { zone: 'America/New_York', group: 'north' },
   },
   contracts: {
-    'acme-share': contract('acme', 'share'),
+    'acme-share': contract('acme', 'share', { returns: { share: 1 } }),
     'acme-solo': contract('acme', 'solo'),
     'bolt-paid': contract('bolt', 'paid'),
     'bolt-share': contract('bolt', 'share'),
@@ -146,12 +150,23 @@ async function sellSomeLeads(): Promise<World> {
     owed: await play.lead('paid', {}),
     paid: await play.lead('paid', { 'bolt-paid': ['1.00', ACCEPTED] }),
     duplicate: await play.duplicate('solo'),
+    returned: await play.lead('share', { 'acme-share': ['9.01', ACCEPTED], 'bolt-share': ['8.00', ACCEPTED] }),
     recovered: await play.lead('solo', { 'bolt-solo': ['10.00', ACCEPTED] }, true),
   }
   await pool.query('select resolve_doubt($1, $2, null, null, $3, $4, $5, $6, null, null, $7)', [
     ...[rows[0]!.id, ids.resolved, 'accepted', 'won', 'won', 21_000_000, 'operator'],
   ])
   await hot.commit(`${ids.resolved}:acme-solo:1.1`, play.placesOf(ids.resolved), clock.wall())
+  const returns = new Returns({
+    db,
+    sealer: createSealer(new Map([[1, Buffer.alloc(32)]])),
+    versions: new Versions(db),
+  })
+  const by = { role: 'operator', label: 'ann' }
+  const asked = { leadId: ids.returned, contract: 'acme-share', reasonCode: 'wrong_number', note: null, by }
+  const { id } = (await returns.ask(asked)) as { id: string }
+  await returns.decide({ id, approve: true, note: null, by })
+  await new Balances({ db, hot, clock, snapshot: () => compiled.snapshot, log: () => {} }).look()
   await ledger.close()
   await hot.close()
   await pool.end()
@@ -388,11 +403,12 @@ describe('a ledger that the engine wrote', () => {
     const seen = await asProcess(['--drained', ...recordsOf(world.acks, world.posts)])
     expect(seen.out).toContain('all hold')
     expect(seen).toMatchObject({ code: 0, error: '' })
-    const counted = /1 {2}every .* holds +leads 13 +terminal 11 +in doubt 2 +under way 0 +acknowledged 13 +answers 13/
+    const counted = /1 {2}every .* holds +leads 14 +terminal 12 +in doubt 2 +under way 0 +acknowledged 14 +answers 14/
     expect(seen.out).toMatch(counted)
     expect(sectionOf(seen, 4)).toMatch(/holds +counters \d+ +posting 3/)
     expect(sectionOf(seen, 6)).toContain('USD: buyers pay')
-    expect(sectionOf(seen, 8)).toMatch(/replayed 12/)
+    expect(sectionOf(seen, 6)).toMatch(/returns 1 +balances 1 /)
+    expect(sectionOf(seen, 8)).toMatch(/replayed 13/)
   })
 
   it('is told to machines as JSON', async () => {
@@ -597,6 +613,44 @@ describe('what is wrong is found', () => {
       expectViolated(sums, [6], 'sold_sums of')
     })
 
+    it('a return that reverses no sale, more than one, or other money than was paid', async () => {
+      const more = await planted(
+        `update entries set amount = amount + case account when 'margin' then -1 else 1 end
+         where lead_id = $1 and cause = 'return' and (account = 'margin' or account like 'buyer:%')`,
+        [of('returned')],
+      )
+      expectViolated(more, [6], 'has the return of acme-share entered wrongly: buyer:acme has 9010001, not 9010000')
+      const none = await planted('delete from returns')
+      expectViolated(none, [6], 'gives copy 0 back, and nobody approved its return')
+      const another = await planted(
+        `insert into returns select gen_random_uuid(), $1, contract, copy, buyer, campaign, source, currency, price, held_at,
+           sold_at, reason_code, note, state, clawback_from, beyond_terms, asked_by, asked_at, decided_by, decided_at,
+           verdict_note, clawback from returns`,
+        [of('sold')],
+      )
+      expectViolated(another, [6], `lead ${of('sold')} has a return of acme-share, which did not buy it`)
+      const taken = await planted(
+        'update leads set payout = payout - 10000, clawed_back = clawed_back + 10000 where id = $1',
+        [of('returned')],
+      )
+      expectViolated(taken, [6], 'is said to have 1 copies and 6310000 micros back, and has 1 and 6300000')
+      const unsold = await planted("update leads set status = 'unsold', copies = 0 where id = $1", [of('returned')])
+      expect(sectionOf(unsold, 6)).toContain('has a copy back and is unsold, not sold')
+    })
+
+    it('a balance that is not what its entries add up to, or was not given back what came back', async () => {
+      const total = await planted('update balances set total = total + 1')
+      expectViolated(total, [4, 6], 'buyer:acme:balance:spend:USD has')
+      expect(sectionOf(total, 6)).toContain('balance acme USD is')
+      const kept = await planted(
+        `with gone as (delete from balance_entries where cause = 'return' returning amount)
+         update balances set seq = seq - 1, total = total - (select amount from gone)`,
+      )
+      expect(sectionOf(kept, 6)).toContain(
+        `acme was not given back 9010000 micros (return:${of('returned')}:acme-share)`,
+      )
+    })
+
     it('a sale of a lead that is not there', async () => {
       const seen = await planted('delete from leads where id = $1', [of('sold')])
       expectViolated(seen, [6], `there is an intent of lead ${of('sold')}`)
@@ -657,7 +711,7 @@ describe('where the hot store is in the engine', () => {
   })
 
   it('one of another epoch is cold', async () => {
-    const { server, settings } = await adminPort({ epoch: 7, counters: {}, tokens: [] })
+    const { server, settings } = await adminPort({ epoch: 7, counters: {}, paid: {}, tokens: [] })
     const seen = await verify(['--admin-key', 'k1', '--settle-ms', '0'], settings)
     expect(sectionOf(seen, 4)).toMatch(/not applicable.*\n.* is cold: nothing capped is sold/)
     server.close()

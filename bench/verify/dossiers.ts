@@ -17,6 +17,9 @@ export interface LeadRow {
   readonly copies: number
   /** What its source earns although nobody buys it. */
   readonly owed: number
+  /** Copies that came back, and what was taken back from its source for them. */
+  readonly returned: number
+  readonly clawedBack: number
   readonly trace: string | null
   /** It waits for a contract to open, or was woken for one. */
   readonly asleep: boolean
@@ -74,12 +77,24 @@ export interface Entry {
   readonly currency: string
 }
 
+export interface Return {
+  readonly leadId: string
+  readonly contract: string
+  readonly copy: number
+  readonly buyer: string
+  readonly price: number
+  readonly state: 'asked' | 'approved' | 'refused'
+  readonly clawbackFrom: 'source' | 'us'
+  readonly clawback: number
+}
+
 /** All that the ledger says of one lead. */
 export interface Dossier {
   readonly lead: LeadRow
   readonly intents: readonly Intent[]
   readonly sales: readonly Sale[]
   readonly entries: readonly Entry[]
+  readonly returns: readonly Return[]
   /** The stored trace, read; null where there is none. */
   readonly trace: Trace | null
 }
@@ -87,7 +102,7 @@ export interface Dossier {
 /** Rows of a lead that the ledger does not know. */
 export interface Orphan {
   readonly leadId: string
-  readonly what: 'intent' | 'sale' | 'entry'
+  readonly what: 'intent' | 'sale' | 'entry' | 'return'
 }
 
 const BATCH = 1_000
@@ -96,7 +111,7 @@ const moment = (column: string, name: string): string => `(extract(epoch from ${
 
 const LEADS = `
   select id::text, campaign, source, version, test, ${moment('received_at', 'receivedAt')}, currency, status, payout,
-    copies, owed, trace, status is null and queue_until is not null as asleep
+    copies, owed, returned, clawed_back as "clawedBack", trace, status is null and queue_until is not null as asleep
   from leads order by leads.id`
 
 const INTENT_COLUMNS = `
@@ -116,6 +131,10 @@ const SALES = `
 const ENTRIES = `
   select lead_id::text as "leadId", copy, cause, account, amount, currency
   from entries order by lead_id, copy, cause, account`
+
+const RETURNS = `
+  select lead_id::text as "leadId", contract, copy, buyer, price, state, clawback_from as "clawbackFrom", clawback
+  from returns order by lead_id, contract`
 
 let cursors = 0
 
@@ -139,16 +158,18 @@ export async function* dossiers(client: pg.ClientBase, orphaned: (orphan: Orphan
   const intents = new Follower(stream<Intent>(client, INTENTS), 'intent', orphaned)
   const sales = new Follower(stream<Sale>(client, SALES), 'sale', orphaned)
   const entries = new Follower(stream<Entry>(client, ENTRIES), 'entry', orphaned)
+  const returns = new Follower(stream<Return>(client, RETURNS), 'return', orphaned)
   for await (const lead of stream<LeadRow>(client, LEADS)) {
     yield {
       lead,
       intents: await intents.of(lead.id),
       sales: await sales.of(lead.id),
       entries: await entries.of(lead.id),
+      returns: await returns.of(lead.id),
       trace: traceOf(lead),
     }
   }
-  for (const follower of [intents, sales, entries]) await follower.of(null)
+  for (const follower of [intents, sales, entries, returns]) await follower.of(null)
 }
 
 function traceOf(lead: LeadRow): Trace | null {

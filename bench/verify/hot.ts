@@ -81,6 +81,7 @@ async function lookOnce(options: HotOptions, finding: Finding): Promise<Map<stri
   await client.query('begin isolation level repeatable read read only')
   const ledger = await readLedger(client, dump)
   const sums = await soldWhen(client, dump)
+  const paid = await paidDrifts(client, options.versions, dump)
   await client.query('commit')
   finding.counts['counters'] = Object.keys(dump.counters).length
   for (const [what, state] of [
@@ -89,7 +90,11 @@ async function lookOnce(options: HotOptions, finding: Finding): Promise<Map<stri
   ] as const) {
     finding.counts[what] = dump.tokens.filter((token) => token.state === state).length
   }
-  return new Map([...counterDrifts(options, dump, ledger, sums, now), ...tokenDrifts(options, dump, ledger, now)])
+  return new Map([
+    ...counterDrifts(options, dump, ledger, sums, now),
+    ...tokenDrifts(options, dump, ledger, now),
+    ...paid,
+  ])
 }
 
 function intersection(now: Map<string, string>, before: Map<string, string>): Map<string, string> {
@@ -169,6 +174,21 @@ function* tokenDrifts(
 function livePlaces(intent: Intent, now: number): Place[] {
   const places = intent.places.flatMap((group) => group.places)
   return places.filter((place) => place.forgetAt === 0 || windowEndsAt(place) > now)
+}
+
+/** What was paid into each balance that the newest version has, returns included, is what buyers may spend. */
+async function paidDrifts(client: pg.ClientBase, versions: Versions, dump: HotDump): Promise<[string, string][]> {
+  const newest = versions.numbers().at(-1)
+  const { rows } = await client.query<{ buyer: string; currency: string; seq: number; total: number }>(
+    'select buyer, currency, seq, total from balances where seq > 0',
+  )
+  return rows.flatMap(({ buyer, currency, seq, total }) => {
+    const key = `buyer:${buyer}:balance:spend:${currency}`
+    const known = dump.paid[key] ?? { seq: 0, total: 0 }
+    const isBalance = newest !== undefined && versions.rule(newest, key)?.currency === currency
+    if (!isBalance || (known.seq === seq && known.total === total)) return []
+    return [[key, `${key} has ${known.total} micros paid in, and the ledger ${total}`]]
+  })
 }
 
 interface TimedSum {

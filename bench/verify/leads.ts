@@ -45,7 +45,7 @@ export class LeadsCheck {
     const resolved = intents.some(({ doubt }) => doubt !== null)
     for (const answer of answers) {
       finding.count('answers')
-      const wrong = broken(answer, lead.status, lead.payout, resolved)
+      const wrong = broken(answer, lead.status, lead.payout + lead.clawedBack, resolved)
       if (wrong) finding.violated(`lead ${lead.id} was answered ${answer.status}, but ${wrong}`)
     }
   }
@@ -92,7 +92,7 @@ function contradiction(status: string, intents: readonly Intent[]): string | nul
   }
 }
 
-/** Why an answer was not kept; a doubt that was resolved since may have added to the payout. */
+/** Why an answer was not kept; a doubt that was resolved since may have added to the payout. What was taken back since for returns was earned then. */
 function broken(answer: Acknowledgement, status: string | null, payout: number, resolved: boolean): string | null {
   if (answer.status === 'pending') return null
   if (answer.status !== status) return `the ledger says ${status ?? 'that it is undecided'}`

@@ -3,8 +3,10 @@ import type pg from 'pg'
 import type { Outcome } from '../../rules/auction.ts'
 import { reasonName } from '../../rules/reason.ts'
 import { formatMoney, micros } from '../../rules/units.ts'
+import { BalancesCheck } from './balances.ts'
 import { type Dossier, type Intent, type Orphan, type Sale, stream } from './dossiers.ts'
 import { Finding } from './finding.ts'
+import { returnFaults } from './returns.ts'
 
 const QUARTER_MS = 900_000
 const DAY_MS = 86_400_000
@@ -19,7 +21,8 @@ type AccountKind = 'buyer' | 'source' | 'margin'
 const joined = (...names: readonly (string | number)[]): string => names.join(' ')
 
 export class MoneyCheck {
-  readonly finding = new Finding(6, 'money balances', ['sales', 'entries', 'rollups', 'sums'])
+  readonly finding = new Finding(6, 'money balances', ['sales', 'entries', 'returns', 'balances', 'rollups', 'sums'])
+  readonly #balances = new BalancesCheck(this.finding)
   readonly #rollups = new Map<string, number>()
   readonly #sums = new Map<string, Sums>()
   /** By currency, what each kind of account has in all. */
@@ -34,13 +37,16 @@ export class MoneyCheck {
     this.#salesAreIntents(dossier)
     this.#payoutIsEarned(dossier)
     this.#entriesBalance(dossier)
+    this.finding.count('returns', dossier.returns.length)
+    for (const fault of returnFaults(dossier)) this.finding.violated(`lead ${lead.id} ${fault}`)
+    this.#balances.see(dossier)
     for (const sale of sales) this.#addSum(sale, dossier.intents)
     if (lead.status !== null && !lead.test) this.#recount(dossier, seats)
   }
 
   orphan({ leadId, what }: Orphan): void {
     this.finding.violated(
-      `there is an ${what} of lead ${leadId}, which the ledger does not know`.replace('an sale', 'a sale'),
+      `there is an ${what} of lead ${leadId}, which the ledger does not know`.replace(/an (?=sale|return)/, 'a '),
     )
   }
 
@@ -51,6 +57,7 @@ export class MoneyCheck {
     if (keptFrom === null) await this.#compareRollups(client)
     else this.finding.note(`leads before ${keptFrom} were dropped: rollups were not recounted, nor older sums`)
     await this.#compareSums(client, keptFrom === null ? 0 : Date.parse(keptFrom) + DAY_MS)
+    await this.#balances.end(client, keptFrom)
     for (const [currency, { buyer, source, margin }] of this.#totals) {
       const [paid, earned, kept] = [-buyer, source, margin].map((amount) => formatMoney(micros(amount)))
       this.finding.note(`${currency}: buyers pay ${paid} = sources earn ${earned} + margin ${kept}`)
@@ -85,9 +92,11 @@ export class MoneyCheck {
     const earned = isOwed ? Math.max(bySales, lead.owed) : bySales
     const say = (how: string): void => this.finding.violated(`lead ${lead.id} ${how}`)
     // A lead that is pending tells no payout yet.
-    if (lead.status !== 'pending' && earned !== lead.payout) {
-      say(`is said to earn ${lead.payout} micros, and it earns ${bySales} by its sales and ${earned} in all`)
+    if (lead.status !== 'pending' && earned - lead.clawedBack !== lead.payout) {
+      const back = lead.clawedBack === 0 ? '' : `, of which ${lead.clawedBack} were taken back`
+      say(`is said to earn ${lead.payout} micros, and it earns ${bySales} by its sales and ${earned} in all${back}`)
     }
+    if (isOwed && lead.payout < lead.owed) say(`earns ${lead.payout} micros, and is owed ${lead.owed} in any case`)
     const more = entries.filter(({ cause }) => cause === 'accepted')
     const right: Readonly<Record<string, number>> =
       earned > bySales ? { [`source:${lead.source}`]: earned - bySales, margin: bySales - earned } : {}

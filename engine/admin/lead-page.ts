@@ -38,6 +38,7 @@ export function leadPage(file: LeadFile, version: Snapshot | null): LeadPage {
     intents: file.intents.map(intentPage),
     sales: file.sales.map(salePage),
     entries: file.entries.map(entryPage),
+    returns: file.returns.map(returnPage),
   }
 }
 
@@ -77,8 +78,21 @@ export function explainPage(file: LeadFile, version: Snapshot | null): { readonl
   const config = JSON.parse(version.canonical)
   const seats = explain({ terms, campaign, source, config, trace, outcomes: outcomes(state), at })
   return {
-    seats: seats.map(({ toWin, bid, ...seat }) => ({ ...seat, bid: bid === null ? null : money(bid), to_win: toWin })),
+    seats: seats.map(({ toWin, bid, why, ...seat }) => ({
+      ...seat,
+      why: why + givenBack(file, seat.contract),
+      bid: bid === null ? null : money(bid),
+      to_win: toWin,
+    })),
   }
+}
+
+/** `; returned on 2026-03-04 (wrong_number)`. */
+function givenBack({ returns }: LeadFile, contract: string): string {
+  const one = returns.find((given) => given.contract === contract && given.state !== 'refused')
+  if (!one) return ''
+  const how = one.decided_at === null ? 'its return is asked for' : `returned on ${moment(one.decided_at).slice(0, 10)}`
+  return `; ${how} (${one.reason_code})`
 }
 
 /** The stored trace once more through the machine; null where there is none, or its version cannot be had. */
@@ -167,6 +181,21 @@ const salePage = (sale: LeadFile['sales'][number]): LeadPage['sales'][number] =>
   price_cut: sale.price_cut,
   sold_at: moment(sale.sold_at),
   buyer_reference: sale.buyer_reference,
+})
+
+const returnPage = (one: LeadFile['returns'][number]): LeadPage['returns'][number] => ({
+  id: one.id,
+  copy: one.copy,
+  contract: one.contract,
+  buyer: one.buyer,
+  reason_code: one.reason_code,
+  state: one.state,
+  price: money(one.price),
+  clawback: money(one.clawback),
+  asked_by: one.asked_by,
+  asked_at: moment(one.asked_at),
+  decided_by: one.decided_by,
+  decided_at: one.decided_at && moment(one.decided_at),
 })
 
 const entryPage = (entry: LeadFile['entries'][number]): LeadPage['entries'][number] => ({

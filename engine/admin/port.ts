@@ -7,6 +7,7 @@ import type { Erased, EvidencePage, ExchangesPage } from '../exchanges/proof.ts'
 import type { Returns } from '../returns/returns.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
+import type { ReturnState } from '../store/tables.ts'
 
 /** Rejects where a store that it needs is out of reach. */
 export interface AdminPort {
@@ -61,6 +62,7 @@ export interface LeadPage {
   readonly intents: readonly IntentPage[]
   readonly sales: readonly SalePage[]
   readonly entries: readonly EntryPage[]
+  readonly returns: readonly ReturnPage[]
 }
 
 /** Whether a stored trace gives the same rows again. */
@@ -121,6 +123,23 @@ export interface EntryPage {
   readonly account: string
   readonly amount: string
   readonly entered_at: string
+}
+
+/** A copy that its buyer gave back, or wanted to; what people wrote beside it is read apart. */
+export interface ReturnPage {
+  readonly id: string
+  readonly copy: number
+  readonly contract: string
+  readonly buyer: string
+  readonly reason_code: string
+  readonly state: ReturnState
+  readonly price: string
+  /** What was taken back from the source. */
+  readonly clawback: string
+  readonly asked_by: string
+  readonly asked_at: string
+  readonly decided_by: string | null
+  readonly decided_at: string | null
 }
 
 export interface StatusPage {

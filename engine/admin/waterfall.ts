@@ -1,5 +1,5 @@
 /** A lead's page as text: one line for each thing that happened, with its time, and one for how each seat ended and why. */
-import type { EntryPage, IntentPage, LeadPage, SalePage, SeatPage, TraceLine } from './port.ts'
+import type { EntryPage, IntentPage, LeadPage, ReturnPage, SalePage, SeatPage, TraceLine } from './port.ts'
 
 /** Plain text in UTF-8, for a terminal: control characters that a buyer may have sent are shown as `?`. */
 export function waterfall(page: LeadPage): string {
@@ -9,6 +9,7 @@ export function waterfall(page: LeadPage): string {
     section('Seats', page.seats, (seats) => table(seats.map(seatCells))),
     section('Posts', page.intents, (intents) => table(intents.map((one) => intentCells(one, page)))),
     section('Sales', page.sales, (sales) => table(sales.map((one) => saleCells(one, page)))),
+    section('Returns', page.returns, (returns) => table(returns.map((one) => returnCells(one, page)))),
     section('Money', page.entries, (entries) => table(entries.map((one) => entryCells(one, page)))),
   ]
   return `${sections.filter((one) => one.length > 0).join('\n\n')}\n`
@@ -74,6 +75,18 @@ const saleCells = (sale: SalePage, page: LeadPage): string[] => [
   `source earns ${sale.payout} ${page.currency}`,
   `sold ${since(page, sale.sold_at)}`,
   sale.buyer_reference === null ? '' : `reference ${sale.buyer_reference}`,
+]
+
+const returnCells = (one: ReturnPage, page: LeadPage): string[] => [
+  `copy ${one.copy}`,
+  one.contract,
+  one.buyer,
+  one.state,
+  one.reason_code,
+  `gives back ${one.price} ${page.currency}`,
+  `of it from the source ${one.clawback} ${page.currency}`,
+  `asked ${one.asked_at} by ${one.asked_by}`,
+  one.decided_at === null ? '' : `decided ${one.decided_at} by ${one.decided_by}`,
 ]
 
 const entryCells = (entry: EntryPage, page: LeadPage): string[] => [

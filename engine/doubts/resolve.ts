@@ -4,7 +4,10 @@ import type { PostAnswer } from '../../buyers/adapter.ts'
 import type { Clock, PostEnd } from '../../buyers/wire.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import { type Reason, reasonName } from '../../rules/reason.ts'
+import { addedBy, type Earning } from '../../rules/returns.ts'
 import type { Micros } from '../../rules/units.ts'
+import type { Versions } from '../configuration/versions.ts'
+import { earningOf, lockMoney } from '../earnings.ts'
 import type { HotStore } from '../store/port.ts'
 import { keptSightings } from '../store/queries.ts'
 import type { IntentState, LedgerTables } from '../store/tables.ts'
@@ -39,6 +42,8 @@ export interface ResolveAnswer {
 
 export interface ResolveSettings {
   readonly db: Kysely<LedgerTables>
+  /** By which a shared lead's copies earn. */
+  readonly versions: Versions
   readonly hot: HotStore
   readonly clock: Clock
   /** This process's row in `engines`: whose sums the sale is added to. */
@@ -68,14 +73,39 @@ export async function resolveDoubt(
 ): Promise<ResolveAnswer> {
   const sold = verdict.kind === 'sold' ? verdict : null
   const reason = verdict.kind === 'sold' ? 'won' : verdict.reason
-  const { rows } = await sql<{ answer: Resolved }>`select resolve_doubt(
-    ${settings.engine}, ${leadId}, ${'copy' in which ? which.copy : null}, ${'contract' in which ? which.contract : null},
-    ${sold ? 'accepted' : 'rejected'}, ${reason}, ${reasonName(reason)}, ${sold?.price ?? null},
-    ${sold?.buyerReference ?? null}, ${sold?.redirectUrl ?? null}, ${by}) as answer`.execute(settings.db)
-  const { answer } = rows[0]!
+  const { db, versions, engine } = settings
+  const earning = sold && (await wasPostedTwice(db, leadId)) ? await earningOf(db, versions, leadId) : null
+  const answer = await db.transaction().execute(async (tx) => {
+    const payout = earning && (await payoutOf(tx, leadId, which, earning))
+    const { rows } = await sql<{ answer: Resolved }>`select resolve_doubt(
+      ${engine}, ${leadId}, ${'copy' in which ? which.copy : null}, ${'contract' in which ? which.contract : null},
+      ${sold ? 'accepted' : 'rejected'}, ${reason}, ${reasonName(reason)}, ${sold?.price ?? null},
+      ${sold?.buyerReference ?? null}, ${sold?.redirectUrl ?? null}, ${by}, ${payout}) as answer`.execute(tx)
+    return rows[0]!.answer
+  })
   if (answer.code === 'UNKNOWN' || answer.code === 'OPEN') return { code: answer.code, state: null, status: null }
   if (answer.code === 'RESOLVED') await followInHotStore(settings, leadId, answer)
   return { code: answer.code, state: answer.state, status: answer.status }
+}
+
+/** A lead that was posted once earns what was thought then. */
+async function wasPostedTwice(db: Kysely<LedgerTables>, leadId: string): Promise<boolean> {
+  const posts = await db.selectFrom('intents').select('contract').where('lead_id', '=', leadId).limit(2).execute()
+  return posts.length > 1
+}
+
+/** What the doubt earns as a sale: copies that were in doubt before it may have ended otherwise, or have come back since. */
+async function payoutOf(
+  tx: Kysely<LedgerTables>,
+  leadId: string,
+  which: Which,
+  earning: Earning,
+): Promise<Micros | null> {
+  const locked = await lockMoney(tx, leadId, earning)
+  const doubt = locked?.copies.find(
+    (one) => one.state === 'in_doubt' && ('copy' in which ? one.copy === which.copy : one.contract === which.contract),
+  )
+  return locked && doubt ? addedBy(locked.money, doubt) : null
 }
 
 async function followInHotStore(settings: ResolveSettings, leadId: string, answer: Resolved): Promise<void> {

@@ -89,6 +89,8 @@ export interface HotDump {
   readonly epoch: number
   /** Place key -> used (committed + held). */
   readonly counters: Readonly<Record<string, number>>
+  /** Place key of a balance -> what was paid in, and by the ledger's entry of which number. */
+  readonly paid: Readonly<Record<string, { readonly seq: number; readonly total: number }>>
   readonly tokens: readonly {
     readonly token: string
     readonly state: TokenState
@@ -204,6 +206,8 @@ export interface LeadRecord {
   /** True once there is an answer that a waiter may give: terminal, or pending in doubt. */
   readonly decided: boolean
   readonly test: boolean
+  /** Copies that came back, and what was taken off the payout for them. */
+  readonly returned: { readonly copies: number; readonly payout: Micros }
 }
 
 /** The record of everything. Writes are group commits; a promise resolves when its row is durable. Rejects only where the ledger is out of reach or full. */

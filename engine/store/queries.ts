@@ -10,6 +10,7 @@ import type {
   LeadsTable,
   LedgerTables,
   ResolutionsTable,
+  ReturnsTable,
   SalesTable,
   SightingsTable,
 } from './tables.ts'
@@ -25,6 +26,7 @@ export interface LeadFile {
   readonly sales: readonly Selectable<SalesTable>[]
   readonly entries: readonly Selectable<EntriesTable>[]
   readonly resolutions: readonly Selectable<ResolutionsTable>[]
+  readonly returns: readonly Selectable<ReturnsTable>[]
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -46,7 +48,7 @@ export async function leadRecord(db: Db, leadId: string): Promise<LeadRecord | n
       'currency',
       'wake_at',
     ])
-    .select('test')
+    .select(['test', 'returned', 'clawed_back'])
     .where('id', '=', leadId)
     .executeTakeFirst()
   if (!row) return null
@@ -64,6 +66,7 @@ export async function leadRecord(db: Db, leadId: string): Promise<LeadRecord | n
     // A lead that sleeps until somebody opens is answered as pending.
     decided: row.status !== null || row.wake_at !== null,
     test: row.test,
+    returned: { copies: row.returned, payout: micros(row.clawed_back) },
   }
 }
 
@@ -96,14 +99,15 @@ export async function leadFile(db: Db, leadId: string): Promise<LeadFile | null>
   if (!UUID.test(leadId)) return null
   const lead = await db.selectFrom('leads').selectAll().where('id', '=', leadId).executeTakeFirst()
   if (!lead) return null
-  const [key, intents, sales, entries, resolutions] = await Promise.all([
+  const [key, intents, sales, entries, resolutions, returns] = await Promise.all([
     db.selectFrom('lead_keys').selectAll().where('lead_id', '=', leadId).executeTakeFirst(),
     db.selectFrom('intents').selectAll().where('lead_id', '=', leadId).orderBy('created_at').orderBy('term').execute(),
     db.selectFrom('sales').selectAll().where('lead_id', '=', leadId).orderBy('copy').execute(),
     db.selectFrom('entries').selectAll().where('lead_id', '=', leadId).orderBy('copy').orderBy('account').execute(),
     db.selectFrom('resolutions').selectAll().where('lead_id', '=', leadId).orderBy('id').execute(),
+    db.selectFrom('returns').selectAll().where('lead_id', '=', leadId).orderBy('id').execute(),
   ])
-  return { lead, key: key ?? null, intents, sales, entries, resolutions }
+  return { lead, key: key ?? null, intents, sales, entries, resolutions, returns }
 }
 
 /** Ids of the latest leads, newest first: those of one source or campaign where given. */

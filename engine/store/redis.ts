@@ -3,6 +3,7 @@ import {
   type CommitAnswer,
   type HoldAnswer,
   LiveTokens,
+  type PaidIn,
   type PlaceGroup,
   type PostingAnswer,
   type ReleaseAnswer,
@@ -177,16 +178,21 @@ export class RedisStore implements HotStore {
 
   async dump(): Promise<HotDump> {
     const counters: Record<string, number> = {}
+    const paid: Record<string, PaidIn> = {}
     const live = new LiveTokens()
     for (const tag of await this.#link.call((client) => client.smembers(this.#keys.tags))) {
       const [caps, tokens] = this.#keys.of(tag)
       const fields = await this.#link.call((client) => client.hgetall(caps))
       for (const [key, used] of Object.entries(fields)) {
         if (key.includes(':') && !/^[#$]/.test(key)) counters[key] = Number(used)
+        if (key.startsWith('$')) {
+          const [seq, total] = used.split(' ').map(Number) as [number, number]
+          paid[key.slice(1)] = { seq, total }
+        }
       }
       for await (const [token, entry] of this.#entries(tokens)) addLive(live, token, entry)
     }
-    return { epoch: this.#link.epoch(), counters, tokens: live.list() }
+    return { epoch: this.#link.epoch(), counters, paid, tokens: live.list() }
   }
 
   close(): Promise<void> {

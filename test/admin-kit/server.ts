@@ -6,6 +6,7 @@ import { type Admin, createAdmin } from '../../engine/admin/server.ts'
 import { KeyUses } from '../../engine/configuration/key-uses.ts'
 import { Publishing } from '../../engine/configuration/publishing.ts'
 import { Vault } from '../../engine/configuration/vault.ts'
+import { Versions } from '../../engine/configuration/versions.ts'
 import { resolveDoubt } from '../../engine/doubts/resolve.ts'
 import { MemoryStore } from '../../engine/store/memory.ts'
 import type { Role } from '../../rules/version.ts'
@@ -53,7 +54,7 @@ export class AdminKit {
     await new Publishing({ ...settings, governs: true }).apply(first, goodConfig(), 0, null)
     const publishing = new Publishing({ ...settings, governs })
     const hot = new MemoryStore('1')
-    const resolving = { db, hot, clock, engine: 0, hotLater: () => {} }
+    const resolving = { db, versions: new Versions(db), hot, clock, engine: 0, hotLater: () => {} }
     const data = adminData({
       resolve: (leadId, which, verdict, by) => resolveDoubt(resolving, leadId, which, verdict, by),
       ...{ db, hot, sealer, ready: () => true, version: () => 1, queues: () => ({}), buyers: () => [] },

@@ -120,6 +120,7 @@ export class PaperLedger {
       currency: received.currency,
       decided: final !== null,
       test: received.test,
+      returned: { copies: 0, payout: micros(0) },
     }
   }
 
