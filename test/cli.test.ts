@@ -75,6 +75,58 @@ describe('a configuration as code', () => {
   })
 })
 
+describe('a report', () => {
+  const asked = ['report', '--from', '2026-03-02', '--to', '2026-03-03']
+  beforeAll(async () => {
+    await kit.kit.ask(`
+      insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid, sold, copies, pinged, bids, bid_sum, revenue, payout)
+      values ('2026-03-02 05:45Z', 'solar', 'mill', 'solar', 'TX', '=a', 'USD', 1000, 100, 100, 4000, 2000, 30000000000, 1800000000, 1200000000),
+        ('2026-03-02 06:00Z', 'solar', 'mill', 'solar', 'AZ', '', 'USD', 1, 0, 0, 0, 0, 0, 0, 0)`)
+    await kit.kit.ask(`
+      insert into report_reasons values ('2026-03-02 06:00Z', 'solar', 'acme', 'acme', 'rejected', 'rejected:bad zip', 7),
+        ('2026-03-02 06:00Z', 'solar', 'bolt', 'bolt', 'not_asked', 'cap_day', 70)`)
+  })
+
+  it('is a table that fits a screen, of days of the zone', async () => {
+    const { code, out, error } = await gavelpost([
+      ...asked,
+      '--by',
+      'state',
+      '--columns',
+      'valid,sold,bid_rate,epl,post_p50',
+    ])
+    expect([code, error]).toEqual([0, ''])
+    expect(out).toBe(
+      'state  currency  valid  sold  bid_rate   epl\nAZ     USD           1     0            0.00\nTX     USD        1000   100       0.5  1.80\n',
+    )
+    const there = await gavelpost([...asked, '--per', 'day', '--zone', 'America/Chicago', '--only', 'state=AZ'])
+    expect(there.out).toMatch(/^period {6}currency .*\n2026-03-02 {2}USD .*\n$/)
+    expect((await gavelpost([...asked, '--only', 'state=NV'])).out).toBe('Nothing came in this time.\n')
+  })
+
+  it('is CSV or JSON where that is asked for, and tells reasons', async () => {
+    const csv = await gavelpost([...asked, '--by', 'sub1', '--csv'])
+    expect(readCsv(csv.out).map(([sub, , received]) => [sub, received])).toEqual([
+      ['sub1', 'received'],
+      ['', '1'],
+      ["'=a", '1000'],
+    ])
+    expect(JSON.parse((await gavelpost([...asked, '--json'])).out)).toMatchObject({
+      rows: [{ valid: 1001 }],
+      recounting: 0,
+    })
+    expect((await gavelpost([...asked, '--reasons', '--by', 'contract,reason'])).out).toBe(
+      'contract  reason             n\nbolt      cap_day           70\nacme      rejected:bad zip   7\n',
+    )
+  })
+
+  it('says what it does not know', async () => {
+    expect((await gavelpost([...asked, '--by', 'colour'])).error).toMatch(/query\.by: knows no "colour"/)
+    expect((await gavelpost([...asked, '--columns', 'colour'])).error).toMatch(/^There is no column "colour"/)
+    expect((await gavelpost(['report', '--from', 'monday'])).error).toMatch(/^--from is monday: write it as/)
+  })
+})
+
 describe('what is wrong', () => {
   it.each([
     [['exprot'], {}, 2, /^There is no command "exprot"\. Did you mean "export"\?/],

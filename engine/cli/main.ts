@@ -10,6 +10,7 @@ import { importLeads } from './import.ts'
 import { lead, replay, tail } from './leads.ts'
 import { Complaint, createOutput, table } from './output.ts'
 import { openPlane } from './plane.ts'
+import { report } from './report.ts'
 
 interface Command {
   readonly usage: string
@@ -43,6 +44,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     does: 'posts the leads of a file',
     run: importLeads,
   },
+  report: {
+    usage: 'report [--by source,state] [--per day] [--from DAY] [--to DAY]',
+    does: 'what came, was bid, sold and earned; also --zone, --only buyer=acme, --columns sold,epl, --reasons, --csv',
+    run: report,
+  },
   verify: { usage: 'verify [...]', does: 'proves the invariants from the ledger', run: async () => {} },
 }
 
@@ -52,15 +58,21 @@ const OPTIONS = {
   ...{
     admin: text,
     base: text,
+    by: text,
     campaign: text,
+    columns: text,
     count: text,
+    from: text,
     key: text,
     note: text,
+    only: text,
     out: text,
+    per: text,
     to: text,
     version: text,
+    zone: text,
   },
-  ...{ help: flag, json: flag, test: flag },
+  ...{ csv: flag, help: flag, json: flag, reasons: flag, test: flag },
 }
 
 try {

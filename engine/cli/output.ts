@@ -27,11 +27,18 @@ export function createOutput(json: boolean): Output {
 }
 
 /** Columns two spaces apart, numbers to the right; a column that is blank everywhere is left out. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+export const table = (rows: readonly (readonly string[])[]): string[] => aligned(rows, rows)
+
+/** A table with names above its columns, which do not matter to where numbers stand. */
+export const headed = (names: readonly string[], rows: readonly (readonly string[])[]): string[] =>
+  aligned([names, ...rows], rows)
+
+/** `judged`: rows that say which columns are numbers. */
+function aligned(rows: readonly (readonly string[])[], judged: readonly (readonly string[])[]): string[] {
   const cells = rows.map((row) => row.map(printable))
   const columns = (cells[0] ?? []).map((_, at) => at).filter((at) => cells.some((row) => row[at] !== ''))
   const widths = columns.map((at) => Math.max(...cells.map((row) => row[at]!.length)))
-  const isNumber = columns.map((at) => cells.every((row) => /^-?[\d.]*$/.test(row[at]!)))
+  const isNumber = columns.map((at) => judged.every((row) => /^-?[\d.]*$/.test(row[at]!)))
   return cells.map((row) =>
     columns
       .map((at, i) => (isNumber[i] ? row[at]!.padStart(widths[i]!) : row[at]!.padEnd(widths[i]!)))
