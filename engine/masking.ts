@@ -1,4 +1,5 @@
 /** Stars out a contract's credentials where people read what was sent to its buyer. */
+import { queryCredentials } from '../rules/configuration/secrets.ts'
 import type { Contract } from '../rules/version.ts'
 
 export type Hide = (text: string) => string
@@ -32,7 +33,9 @@ function replacing(forms: readonly string[]): Hide {
 }
 
 function formsOf({ delivery }: Contract): readonly string[] {
-  const secrets = new Set<string>(delivery.secrets)
+  const { pingUrl, postUrl, testPingUrl, testUrl } = delivery
+  const urls = [pingUrl, postUrl, testPingUrl, testUrl].flatMap((url) => (url === null ? [] : queryCredentials(url)))
+  const secrets = new Set<string>([...delivery.secrets, ...urls])
   for (const { auth, query, headers, body } of [delivery.ping, delivery.post]) {
     for (const secret of textsUnder(auth, OF_AUTH)) secrets.add(secret)
     for (const secret of textsUnder([query, headers, body], OF_TEXTS)) secrets.add(secret)

@@ -220,7 +220,7 @@ describe('a letter', () => {
   })
 })
 
-test('two engines tell a doubt once, and a restarted one does not tell it again', { timeout: 90_000 }, async () => {
+test('two engines tell a doubt once, and a restarted one does not tell it again', { timeout: 240_000 }, async () => {
   const hook = await openHook()
   hook.answers = [500]
   const house = await House.open(
@@ -239,14 +239,14 @@ test('two engines tell a doubt once, and a restarted one does not tell it again'
     const { json } = await send(`${one!.origin}/v1/campaigns/solar/leads`, lead)
     expect(json.status).toBe('pending')
     const letters = () => house.ask<{ sent: boolean }>('select sent_at is not null as sent from alert_letters')
-    await expect.poll(letters, { timeout: 30_000, interval: 100 }).toEqual([{ sent: true }])
+    await expect.poll(letters, { timeout: 60_000, interval: 100 }).toEqual([{ sent: true }])
     await one!.program.kill9()
     await house.engine()
     // Whoever lives has watched again: it marks what it sees.
     const [before] = await house.ask<{ seen_at: Date }>('select seen_at from events')
     const seen = async () =>
       (await house.ask<{ seen_at: Date }>('select seen_at from events')).at(0)!.seen_at > before!.seen_at
-    await expect.poll(seen, { timeout: 30_000, interval: 100 }).toBe(true)
+    await expect.poll(seen, { timeout: 60_000, interval: 100 }).toBe(true)
     expect(await letters()).toHaveLength(1)
     expect(await house.ask('select id from events')).toHaveLength(1)
     expect(new Set(hook.told.map(({ headers }) => headers['webhook-id'])).size).toBe(1)

@@ -6,6 +6,7 @@ import { type Actor, Publishing } from '../engine/configuration/publishing.ts'
 import { touchedLeads } from '../engine/configuration/touched.ts'
 import { Vault } from '../engine/configuration/vault.ts'
 import { differences } from '../rules/configuration/difference.ts'
+import { queryCredentials } from '../rules/configuration/secrets.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { goodConfig, SECRET, sha256, TOKEN } from './admin-kit/configs.ts'
 import { clock, LedgerKit, received, sealer } from './ledger-kit.ts'
@@ -181,6 +182,52 @@ describe('secrets', () => {
     })
   })
 
+  it('in the query of an address, or in the path of a webhook, lie sealed as well', async () => {
+    const config = (key: string) => {
+      const { contracts, sources, ...rest } = goodConfig()
+      contracts.acme.delivery.post_url = `https://acme.example/post?v=1&campaign=${key}&flag-secret`
+      contracts.acme.delivery.test_url = 'https://acme.example/post?token=tok%2Fen='
+      sources.mill.postbacks = { solar: { url: `https://mill.example/pb?lead={lead_id}&auth=${key}&x=y-{sub1}` } }
+      const recipients = { hook: { webhook: { url: `https://hooks.example/services/${key}?x` } } }
+      return { ...rest, contracts, sources, recipients, alerts: { a: { on: 'outbox_stuck', to: ['hook'] } } }
+    }
+    await publishing.apply(ROOT, config('first-key'), 0, null)
+    const stored = (await publishing.version(1)) as ReturnType<typeof goodConfig>
+    expect(stored.contracts.acme.delivery.post_url).toMatch(
+      /^https:\/\/acme\.example\/post\?v=1&campaign=sealed:[\w-]{43}&sealed:[\w-]{43}$/,
+    )
+    expect(stored.sources.mill.postbacks.solar.url).toMatch(/\?lead=\{lead_id\}&auth=sealed:[\w-]{43}&x=y-\{sub1\}$/)
+    expect(stored.recipients.hook.webhook.url).toMatch(/^https:\/\/hooks\.example\/sealed:[\w-]{43}$/)
+    expect(compileVersion(stored, 1)).toMatchObject({ ok: true })
+    expect(await publishing.apply(ROOT, stored, 1, null)).toEqual({ ok: false, code: 'SAME', newest: 1 })
+    const served = await loadNewest({ db: kit.db, vault, buyersOrigin: null })
+    if (!served.ok) throw new Error(JSON.stringify(served.faults))
+    const { snapshot } = served
+    expect(snapshot.campaigns.get('solar')!.contracts[0]!.delivery).toMatchObject({
+      postUrl: 'https://acme.example/post?v=1&campaign=first-key&flag-secret',
+      testUrl: 'https://acme.example/post?token=tok%2Fen=',
+    })
+    expect(snapshot.recipients.get('hook')).toMatchObject({ url: 'https://hooks.example/services/first-key?x' })
+    const published = await publishing.apply(ROOT, config('other-key'), 1, null)
+    expect(published.ok && published.changes.map(({ words }) => words)).toEqual([
+      'contract acme: delivery.post_url has another secret',
+      'recipient hook: webhook.url has another secret',
+      'source mill: postbacks.solar.url has another secret',
+    ])
+    const rows = await kit.ask<{ row: string }>(`
+      select v::text as row from versions v union all select s::text from secrets s union all select a::text from audit a`)
+    for (const secret of ['first-key', 'other-key', 'flag-secret', 'tok%2Fen'])
+      expect(rows.filter(({ row }) => row.includes(secret))).toEqual([])
+    const forged = {
+      ...config('x'),
+      recipients: { hook: { webhook: { url: `https://h.example/sealed:${'A'.repeat(43)}` } } },
+    }
+    expect(await publishing.apply(ROOT, forged, 2, null)).toMatchObject({
+      code: 'FAULTY',
+      faults: [{ path: 'recipients.hook.webhook.url' }],
+    })
+  })
+
   it('of versions from before they were sealed are sealed at the next start', async () => {
     await kit.ask('insert into versions (number, canonical) values (1, $1)', [JSON.stringify(goodConfig())])
     await vault.sealOldVersions(kit.db)
@@ -272,4 +319,10 @@ describe('a difference', () => {
       'campaign solar: plan are in another order: b, a',
     ])
   })
+})
+
+it('what is starred out of what a buyer was sent is what looks like a credential', () => {
+  const url = 'https://acme.example/p?v=solar&campaign=roofing&api_key=k1&lead={lead_id}&x=0123456789abcdef0123&zzzz'
+  expect(queryCredentials(url)).toEqual(['k1', '0123456789abcdef0123'])
+  expect(queryCredentials('https://acme.example/p')).toEqual([])
 })

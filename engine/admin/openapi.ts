@@ -141,7 +141,7 @@ function answerObject(status: number, { description, schema, type = 'application
 function shown(schema: TSchema): object {
   return JSON.parse(JSON.stringify(schema), (_key, value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    const { expects, secret: _secret, hashed: _hashed, ...rest } = value
+    const { expects, secret: _secret, hashed: _hashed, address: _address, ...rest } = value
     return typeof expects === 'string' ? { description: expects, ...rest } : rest
   })
 }

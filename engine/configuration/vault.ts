@@ -52,13 +52,17 @@ export class Vault {
     return faults.length > 0 ? { ok: false, faults } : { ok: true, config: revealed }
   }
 
-  /** Versions that were stored before secrets were sealed. */
+  /** Versions that were stored before secrets were sealed, and the draft, which is of their time. */
   async sealOldVersions(db: Db): Promise<void> {
     const old = await db.selectFrom('versions').select(['number', 'canonical']).where('sealed', '=', false).execute()
     for (const { number, canonical } of old) {
       const sealed = { canonical: await this.conceal(db, JSON.parse(canonical)), sealed: true }
       await db.updateTable('versions').set(sealed).where('number', '=', number).execute()
     }
+    const draft = old.length > 0 ? await db.selectFrom('draft').select('canonical').executeTakeFirst() : undefined
+    if (draft === undefined) return
+    const canonical = await this.conceal(db, JSON.parse(draft.canonical))
+    await db.updateTable('draft').set({ canonical }).where('canonical', '=', draft.canonical).execute()
   }
 
   #standIn(secret: string, pattern: string | null): string {

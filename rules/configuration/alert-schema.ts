@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { ALERT_KINDS } from '../alerts.ts'
 import { ADDRESS, Basic, signingSecrets } from './delivery-schema.ts'
-import { id, list, money, object, opt, text, whole, word } from './schema-words.ts'
+import { address, id, list, money, object, opt, text, whole, word } from './schema-words.ts'
 
 const ids = (one: string) => opt(list(id(`a ${one}`), `a list of ${one} ids`, 1_000))
 const HOURS = 'a group of days with their hours, such as {mon-fri: ["9:00-17:00"]}'
@@ -34,11 +34,11 @@ export const AlertShape = object({
   quiet_minutes: opt(whole(0, 1_440, 'minutes')),
 })
 
-const address = Type.String({ pattern: ADDRESS, maxLength: 320, expects: 'a mail address' })
+const mailAddress = Type.String({ pattern: ADDRESS, maxLength: 320, expects: 'a mail address' })
 
 export const RecipientShape = object({
-  email: opt(Type.Array(address, { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 mail addresses' })),
-  webhook: opt(object({ url: text('an absolute http or https address', 2_000), secrets: opt(signingSecrets()) })),
+  email: opt(Type.Array(mailAddress, { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 mail addresses' })),
+  webhook: opt(object({ url: address('an absolute http or https address', 'path'), secrets: opt(signingSecrets()) })),
 })
 
 export const MailShape = object({

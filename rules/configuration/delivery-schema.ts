@@ -2,9 +2,9 @@
 import Type, { type Static, type TSchema } from 'typebox'
 import { FORMATS } from '../delivery/map.ts'
 import { REPLY_FORMATS } from '../delivery/reply.ts'
-import { flag, list, object, opt, secret, text, word } from './schema-words.ts'
+import { address, flag, list, object, opt, secret, text, word } from './schema-words.ts'
 
-const url = () => text('an absolute http or https address', 2_000)
+const url = () => address('an absolute http or https address')
 const pem = (kind: string) => `a ${kind} in PEM, which begins with -----BEGIN ${kind.toUpperCase()}-----`
 const sealed = (expects: string, maxLength = 4_000) => Type.String({ minLength: 1, maxLength, expects, secret: true })
 const named = <S extends TSchema>(value: S, expects: string, maxProperties: number) =>
@@ -62,11 +62,15 @@ const ReplyShape = object({
   capped: opt(Type.Unknown()),
 })
 
-const address = (expects: string) => Type.String({ pattern: ADDRESS, maxLength: 320, expects })
+const mailAddress = (expects: string) => Type.String({ pattern: ADDRESS, maxLength: 320, expects })
 const Mail = object({
-  from: address('one mail address, or "Name <leads@example.com>"'),
-  to: Type.Array(address('a mail address'), { minItems: 1, maxItems: 20, expects: 'a list of 1 to 20 mail addresses' }),
-  reply_to: opt(address('a mail address')),
+  from: mailAddress('one mail address, or "Name <leads@example.com>"'),
+  to: Type.Array(mailAddress('a mail address'), {
+    minItems: 1,
+    maxItems: 20,
+    expects: 'a list of 1 to 20 mail addresses',
+  }),
+  reply_to: opt(mailAddress('a mail address')),
   subject: text('a subject, such as "New lead from {state}"', 500),
 })
 

@@ -89,8 +89,8 @@ function listed(signed: readonly string[]): string {
 function inWords(path: readonly string[], kind: Difference['kind'], before: unknown, after: unknown): string {
   const name = subject(path)
   if (kind === 'changed') {
-    if (isSecret(before) && isSecret(after)) return `${name} has another secret`
-    return `${name} ${short(before)} -> ${short(after)}`
+    const [was, is] = [short(before), short(after)]
+    return was === is && was.includes(A_SECRET) ? `${name} has another secret` : `${name} ${was} -> ${is}`
   }
   const value = short(kind === 'added' ? after : before)
   return path.length <= 2 && isGroup(after ?? before)
@@ -116,16 +116,19 @@ function subject(path: readonly string[]): string {
   return rest.length === 0 ? `${one} ${id}` : `${one} ${id}: ${rest.join('.')}`
 }
 
+const A_SECRET = '(a secret)'
 const MOST_CHARACTERS = 100
 const isSecret = (value: unknown): boolean => typeof value === 'string' && /^(?:sealed:|whsec_)/.test(value)
 
 function short(value: unknown): string {
   if (value === undefined) return 'nothing'
-  if (typeof value === 'string') return isSecret(value) ? '(a secret)' : cut(value)
-  const text = JSON.stringify(value, (key, inner) => (isSecret(inner) || key === 'sha256' ? '(a secret)' : inner))
-  return cut(text)
+  if (typeof value === 'string') return isSecret(value) ? A_SECRET : cut(hidden(value))
+  const text = JSON.stringify(value, (key, inner) => (isSecret(inner) || key === 'sha256' ? A_SECRET : inner))
+  return cut(hidden(text))
 }
 
+/** Stand-ins within an address. */
+const hidden = (text: string): string => text.replace(/sealed:[\w-]{43}/g, A_SECRET)
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text)
 
 /** What no lead is decided by. */

@@ -13,6 +13,11 @@ export const list = <S extends TSchema>(item: S, expects: string, maxItems = 10_
 export const id = (expects: string) => Type.String({ pattern: ID, expects: `${expects}: ${ID_RULE}` })
 export const text = (expects: string, maxLength = 200) => Type.String({ minLength: 1, maxLength, expects })
 export const secret = (expects: string, pattern: string) => Type.String({ pattern, expects, secret: true })
+/** Stand-ins for what it holds are longer than most secrets. */
+const ADDRESS_MOST = 4_000
+/** `address`: what of it is secret: the values of its query, or all that follows the host (`path`). */
+export const address = (expects: string, address: 'query' | 'path' = 'query') =>
+  Type.String({ minLength: 1, maxLength: ADDRESS_MOST, expects, address })
 export const money = () =>
   Type.String({
     pattern: '^\\d{1,9}(\\.\\d{1,6})?$',

@@ -5,7 +5,7 @@ import { LIST_HASHES, LIST_KINDS } from '../suppression.ts'
 import { AlertShape, MailShape, RecipientShape } from './alert-schema.ts'
 import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
 import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
-import { byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
+import { address, byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
 
 /** Defaults of everything that a configuration may leave out. Money is text, as in the file. */
 export const DEFAULTS = {
@@ -94,7 +94,7 @@ const AdminKey = object({
 })
 
 const PostbackShape = object({
-  url: text('an absolute http or https address', 2_000),
+  url: address('an absolute http or https address'),
   method: opt(word('GET', 'POST')),
   secrets: opt(signingSecrets()),
   events: opt(list(word(...POSTBACK_EVENTS), `a list of ${POSTBACK_EVENTS.join(', ')}`, 4)),
@@ -110,7 +110,7 @@ const AdFormsShape = object({
       app_secret: hidden("the app's secret"),
       verify_token: hidden('the token by which Meta verifies the address'),
       access_token: hidden("the page's access token"),
-      graph_url: opt(text('an absolute http or https address', 500)),
+      graph_url: opt(address('an absolute http or https address')),
     }),
   ),
 })

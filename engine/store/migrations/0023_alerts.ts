@@ -52,6 +52,9 @@ const ALERTS = `
     version bigint not null default 0
   );
   insert into alert_watch default values;
+
+  -- What stands in the query of an address is a secret now: the next start seals it.
+  update versions set sealed = false where canonical like '%?%';
 `
 
 export async function up(db: Kysely<unknown>): Promise<void> {
