@@ -12,6 +12,12 @@ import { readSecret, signature } from './sign.ts'
 import { AS_TEXT, compileText, type Rendered, type Said } from './slot.ts'
 import { compilePing, compilePost } from './template.ts'
 
+/** Whose requests are compiled: a contract's, or a check's. */
+export interface Sender {
+  readonly id: string
+  readonly delivery: Pick<Contract['delivery'], 'tls'>
+}
+
 /** Compiles one contract's delivery. Throws on a URL or a secret that the check of a configuration lets nobody publish. */
 export const compileAdapter: CompileAdapter = (contract: Contract): Adapter => {
   const [pingReply, postReply] = [contract.delivery.ping.reply, contract.delivery.post.reply]
@@ -90,9 +96,9 @@ function letterRequest(contract: Contract, mail: Mail): Adapter['postRequest'] {
 }
 
 /** Everything of a request but what its body says. */
-type Request = (wire: WireLead, said: Said, body: string, own: readonly string[]) => WireRequest
+export type Request = (wire: WireLead, said: Said, body: string, own: readonly string[]) => WireRequest
 
-function compileRequest(contract: Contract, message: Message, url: string): Request {
+export function compileRequest(contract: Sender, message: Message, url: string): Request {
   const { method, format } = message
   const { origin, path } = endpoint(contract, url)
   const pathOf = compilePath(contract, message, path)
@@ -113,12 +119,12 @@ function compileRequest(contract: Contract, message: Message, url: string): Requ
 }
 
 /** Where a request goes, as a pool is keyed and a request line is written. */
-function endpoint(contract: Contract, url: string): { readonly origin: string; readonly path: string } {
+function endpoint(contract: Sender, url: string): { readonly origin: string; readonly path: string } {
   const parsed = URL.canParse(url) ? new URL(url) : null
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') {
     return { origin: parsed.origin, path: parsed.pathname + parsed.search }
   }
-  throw new Error(`contract ${contract.id}: "${url.split('?')[0]}" is no http or https URL; correct its delivery`)
+  throw new Error(`${contract.id}: "${url.split('?')[0]}" is no http or https URL; correct its delivery`)
 }
 
 function signingKey(contract: Contract, secret: string): KeyObject {
@@ -131,11 +137,7 @@ function signingKey(contract: Contract, secret: string): KeyObject {
 const withQuery = (path: string, query: string): string =>
   query === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`
 
-function compilePath(
-  contract: Contract,
-  { query, auth }: Message,
-  path: string,
-): (wire: WireLead, said: Said) => string {
+function compilePath(contract: Sender, { query, auth }: Message, path: string): (wire: WireLead, said: Said) => string {
   const key = auth?.kind === 'query' ? `${QUERY_VALUE.write(auth.name)}=${QUERY_VALUE.write(auth.value)}` : ''
   const start = withQuery(path, key)
   if (query.length === 0) return () => start
@@ -153,7 +155,7 @@ function compilePath(
 }
 
 /** What the format and the kind of reply ask for, then the configured ones, then the key. A header without a value is left out. */
-function compileHeaders(contract: Contract, message: Message): (wire: WireLead, said: Said) => string[] {
+function compileHeaders(contract: Sender, message: Message): (wire: WireLead, said: Said) => string[] {
   const { headers, reply, auth } = message
   const named = new Set(headers.map(([name]) => name.toLowerCase()))
   const fixed: string[] = []
@@ -192,7 +194,7 @@ function headerValue(text: string): string {
 
 type Signature = (wire: WireLead, said: Said, request: Omit<WireRequest, 'headers' | 'origin'>) => readonly string[]
 
-function compileSignature(contract: Contract, { auth }: Message): Signature | null {
+function compileSignature(contract: Sender, { auth }: Message): Signature | null {
   if (auth?.kind !== 'hmac') return null
   const { algorithm, secret, encoding, header } = auth.hmac
   const signs = compileText(auth.hmac.signs, contract.id, AS_TEXT)

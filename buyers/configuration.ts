@@ -12,7 +12,11 @@ export function* configurationInSteps(config: unknown, version: number): Steps<C
   const compiled = yield* compileInSteps(config, version, PRESETS)
   if (!compiled.ok) return compiled
   const faults: Fault[] = []
-  for (const { contracts } of compiled.snapshot.campaigns.values()) {
+  for (const { contracts, checks } of compiled.snapshot.campaigns.values()) {
+    for (const { id, by } of checks?.all.values() ?? []) {
+      if ('list' in by || by.service.tls === null) continue
+      for (const [key, message] of tlsFaults(by.service.tls)) faults.push({ path: `checks.${id}.tls.${key}`, message })
+    }
     for (const { id, delivery } of contracts) {
       if (delivery.tls === null) continue
       for (const [key, message] of tlsFaults(delivery.tls))

@@ -1,7 +1,7 @@
 /** How well a buyer's server is: a breaker, a bound on what is under way, and how quick it was lately. */
 import type { BuyerHealth, Contract } from '../rules/version.ts'
 
-export type RequestKind = 'ping' | 'post'
+export type RequestKind = 'ping' | 'post' | 'check'
 /**
  * closed: requests leave. open: none does, until its time is over. half_open: one may leave, the probe: its end closes
  * the breaker, or opens it again for twice as long.
@@ -100,11 +100,18 @@ function bitsOf(word: number): number {
   return bits
 }
 
+/** Whose server it is: a buyer, or a check. */
+export interface Server {
+  readonly id: string
+  readonly health: BuyerHealth
+}
+
 /** The latest durations, bounded: enough for a p95 that follows the buyer within minutes. */
 const TIMED = 128
 
 /** How one buyer's server at one origin does under one kind of request. */
 export class Line {
+  /** Of a check: its id. */
   readonly buyer: string
   readonly kind: RequestKind
   readonly origin: string
@@ -117,8 +124,7 @@ export class Line {
   readonly #times = new Float32Array(TIMED)
   #timed = 0
 
-  constructor(contract: Contract, kind: RequestKind, origin: string, shut: (by: 1 | -1) => void) {
-    const { id, health } = contract.buyer
+  constructor({ id, health }: Server, kind: RequestKind, origin: string, shut: (by: 1 | -1) => void) {
     this.buyer = id
     this.kind = kind
     this.origin = origin
@@ -151,10 +157,11 @@ export class Line {
   }
 }
 
-const mostOf = (health: BuyerHealth, kind: RequestKind): number => (kind === 'ping' ? health.pings : health.posts)
+const mostOf = (health: BuyerHealth, kind: RequestKind): number => (kind === 'post' ? health.posts : health.pings)
 
 /** One line as an operator reads it. */
 export interface LineHealth {
+  /** Of a check: its id. */
   readonly buyer: string
   readonly kind: RequestKind
   readonly origin: string
@@ -168,7 +175,7 @@ export interface LineHealth {
 /** Beyond so many the oldest idle line is forgotten: more buyers than this are never asked at once. */
 const MOST_LINES = 20_000
 
-/** Every buyer's lines: two for each server that it is asked at. */
+/** Every buyer's lines, two for each server that it is asked at, and every check's. */
 export class Health {
   readonly #lines = new Map<string, Line>()
   /** By contract: the lines on which it was asked last. */
@@ -177,13 +184,19 @@ export class Health {
   #shut = 0
 
   /** The line that a contract's requests to an origin take, with the buyer's limits as the contract has them. */
-  line(contract: Contract, kind: RequestKind, origin: string): Line {
-    const key = `${kind} ${contract.buyer.id} ${origin}`
-    const line = this.#lines.get(key) ?? this.#add(key, new Line(contract, kind, origin, this.#count))
-    line.limit(contract.buyer.health)
+  line(contract: Contract, kind: 'ping' | 'post', origin: string): Line {
+    const line = this.lineTo(contract.buyer, kind, origin)
     const asked = this.#asked.get(contract.id) ?? { ping: null, post: null }
     asked[kind] = line
     this.#asked.set(contract.id, asked)
+    return line
+  }
+
+  /** The line to a server, with the limits as they are told. */
+  lineTo(server: Server, kind: RequestKind, origin: string): Line {
+    const key = `${kind} ${server.id} ${origin}`
+    const line = this.#lines.get(key) ?? this.#add(key, new Line(server, kind, origin, this.#count))
+    line.limit(server.health)
     return line
   }
 
@@ -196,9 +209,10 @@ export class Health {
   }
 
   /** Forgets what a new version no longer has; what is under way is counted to its end. */
-  keep(contracts: ReadonlySet<string>, buyers: ReadonlySet<string>): void {
+  keep(contracts: ReadonlySet<string>, buyers: ReadonlySet<string>, checks: ReadonlySet<string>): void {
     for (const id of this.#asked.keys()) if (!contracts.has(id)) this.#asked.delete(id)
-    for (const [key, { buyer }] of this.#lines) if (!buyers.has(buyer)) this.#lines.delete(key)
+    for (const [key, { buyer, kind }] of this.#lines)
+      if (!(kind === 'check' ? checks : buyers).has(buyer)) this.#lines.delete(key)
   }
 
   report(now: number): readonly LineHealth[] {

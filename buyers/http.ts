@@ -1,11 +1,11 @@
 /** Carries one request to a buyer over pooled HTTP/1.1 connections, and knows whether a byte of it left. */
 import { type Dispatcher, Pool } from 'undici'
 import { type Ms, ms } from '../rules/units.ts'
+import type { Contract } from '../rules/version.ts'
 import type { WireReply, WireRequest } from './adapter.ts'
 import { decodeBody } from './charset.ts'
 import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
-import type { Line } from './health.ts'
-import type { Route } from './route.ts'
+import type { Line, RequestKind } from './health.ts'
 import { leaves, Tape, tap, type Witness } from './tape.ts'
 import type { Clock, Timer } from './wire.ts'
 
@@ -60,18 +60,19 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   private first: Buffer | null = null
   private rest: Buffer[] | null = null
   private controller: Dispatcher.DispatchController | null = null
-  protected readonly route: Route
+  /** Whose exchange is witnessed; null: a check's, which is not. */
+  private readonly contract: Contract | null
   private readonly witness: Witness | null
   private tape: Tape | null = null
 
-  constructor(clock: Clock, route: Route, witness: Witness | null) {
+  constructor(clock: Clock, contract: Contract | null, witness: Witness | null) {
     this.clock = clock
-    this.route = route
+    this.contract = contract
     this.witness = witness
     this.askedAt = clock.mono()
   }
 
-  protected abstract readonly kind: Tape['kind']
+  protected abstract readonly kind: RequestKind
 
   /** Asked right before the first byte. */
   protected abstract mayStart(): boolean
@@ -106,8 +107,8 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
     if (!this.mayStart()) throw REFUSED
     this.controller = controller
     this.started = true
-    if (this.witness !== null && this.tape === null) {
-      this.tape = new Tape(this.kind, this.route.contract, this.clock.wall(), this.clock.mono())
+    if (this.witness !== null && this.tape === null && this.contract !== null && this.kind !== 'check') {
+      this.tape = new Tape(this.kind, this.contract, this.clock.wall(), this.clock.mono())
       this.witness.began(this.tape)
     }
     leaves(this.tape)

@@ -48,11 +48,13 @@ function whyUnsent(why: Unsent): Reason {
 class PingExchange extends Exchange {
   protected readonly kind = 'ping'
   private readonly lanes: Lanes
+  private readonly route: Route
   private answered: Answered | null
 
   constructor(clock: Clock, lanes: Lanes, route: Route, lead: WireLead, lateAt: Ms, answered: Answered) {
-    super(clock, route, lead.witness?.wantsPings ? lead.witness : null)
+    super(clock, route.contract, lead.witness?.wantsPings ? lead.witness : null)
     this.lanes = lanes
+    this.route = route
     this.answered = answered
     this.lateAt = lateAt
   }

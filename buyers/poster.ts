@@ -56,7 +56,7 @@ class PostExchange extends Exchange {
   private lingers = false
 
   constructor(clock: Clock, lanes: Lanes, order: PostOrder) {
-    super(clock, order.route, order.lead.witness ?? null)
+    super(clock, order.route.contract, order.lead.witness ?? null)
     this.lanes = lanes
     this.order = order
     this.timer = clock.after(order.postMs, this.timedOut)
@@ -76,12 +76,12 @@ class PostExchange extends Exchange {
   }
 
   protected override isSick(status: number): boolean {
-    return this.route.isSick(status)
+    return this.order.route.isSick(status)
   }
 
   protected override replied(reply: WireReply): void {
     const { late } = this.order
-    const { adapter } = this.route
+    const { adapter } = this.order.route
     if (this.lingers) {
       this.stopLingering()
       queueMicrotask(() => late(adapter.postReply(reply)))
@@ -113,7 +113,7 @@ class PostExchange extends Exchange {
   /** A status that rejects needs no body to be believed. */
   private byStatus(): PostAnswer | null {
     if (this.status < 300) return null
-    const answer = this.route.adapter.postReply({ status: this.status, headers: {}, body: '' })
+    const answer = this.order.route.adapter.postReply({ status: this.status, headers: {}, body: '' })
     return answer.kind === 'rejected' ? answer : null
   }
 

@@ -1,11 +1,44 @@
 /** Compiles how a contract reads its buyer's replies: tests and places over the status, the headers and the body. */
 import { RE2JS } from 're2js'
+import type { CheckService, OutputKind, Outputs } from '../rules/checks.ts'
 import type { Find, Path, Place, ReplyRules, Test } from '../rules/delivery/reply.ts'
+import type { Comparable } from '../rules/filter/check.ts'
 import type { WireReply } from './adapter.ts'
-import { type ReadBody, saysYes } from './reply.ts'
+import { cleanWords, type ReadBody, saysYes } from './reply.ts'
 import { type ParsedBody, parseBody, unescaped, valueAt } from './reply-body.ts'
 
 type Read<T> = (reply: WireReply, body: ParsedBody) => T
+
+/** What a check's service says, by output; null where its reply is no answer. Never throws, whatever the bytes. */
+export function compileOutputs(
+  service: Pick<CheckService, 'format' | 'accept' | 'outputs'>,
+): (reply: WireReply) => Outputs | null {
+  const accept = service.accept.length === 0 ? null : anyOf(service.accept)
+  const reads = service.outputs.map(({ name, kind, finds }) => [name, AS_KIND[kind], compileFinds(finds)] as const)
+  return (reply) => {
+    const body = parseBody(service.format, reply.body)
+    if (accept !== null && !accept(reply, body)) return null
+    const found = reads.flatMap(([name, asKind, find]) => {
+      const value = asKind(find(reply, body))
+      return value === null ? [] : [[name, value] as const]
+    })
+    return found.length === 0 ? null : Object.fromEntries(found)
+  }
+}
+
+const YES: ReadonlySet<string> = new Set(['true', 'yes', 'y', '1'])
+const NO: ReadonlySet<string> = new Set(['false', 'no', 'n', '0'])
+const NUMBER = /^[+-]?\d{1,15}(?:\.\d{1,15})?$/
+
+/** A value that is not of its output's kind is none. Words are cleaned: a trace carries them, and no person. */
+const AS_KIND: Readonly<Record<OutputKind, (value: unknown) => Comparable | null>> = {
+  number: (value) => (value != null && NUMBER.test(String(value).trim()) ? Number(value) : null),
+  boolean: (value) => {
+    const word = value == null ? '' : String(value).trim().toLowerCase()
+    return YES.has(word) ? true : NO.has(word) ? false : null
+  },
+  text: (value) => (value == null ? null : cleanWords(String(value)) || null),
+}
 
 /** Never throws, whatever the bytes. */
 export function compileReply(rules: ReplyRules): ReadBody {

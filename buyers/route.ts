@@ -1,7 +1,7 @@
 /** One contract's way to its buyer: the adapter that speaks its wire, and the lines that its requests take. */
 import type { Contract } from '../rules/version.ts'
 import type { Adapter } from './adapter.ts'
-import type { Health, Line, RequestKind } from './health.ts'
+import type { Health, Line } from './health.ts'
 
 export class Route {
   readonly adapter: Adapter
@@ -16,7 +16,7 @@ export class Route {
     this.#health = health
   }
 
-  line(kind: RequestKind, origin: string): Line {
+  line(kind: 'ping' | 'post', origin: string): Line {
     const known = kind === 'ping' ? this.#ping : this.#post
     if (known?.origin === origin) return known
     const line = this.#health.line(this.contract, kind, origin)

@@ -123,6 +123,7 @@ function isSharedSlot({ names }: Slot): boolean {
   return names.every(
     (name) =>
       'field' in name ||
+      'output' in name ||
       'key' in name ||
       ('fact' in name && ['lead_id', 'source', 'campaign', 'test'].includes(name.fact)),
   )
@@ -132,6 +133,7 @@ function valueOfName(name: Name, contract: string): ValueOf {
   if ('key' in name) return () => name.key
   if ('signed' in name) return (_, said) => said.signed?.[name.signed] ?? null
   if ('field' in name) return valueOfField(name.field, name.part)
+  if ('output' in name) return ({ lead }) => lead.outputs?.get(name.output) ?? null
   switch (name.fact) {
     case 'lead_id':
       return (wire) => wire.id

@@ -1,7 +1,9 @@
 /** The wire to all buyers as the conductor sees it: ask for a bid, deliver a lead. */
+import type { CheckService, LeadCheck } from '../rules/checks.ts'
 import type { Ms, WallMs } from '../rules/units.ts'
 import type { Contract, Snapshot } from '../rules/version.ts'
 import type { CompileAdapter, PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
+import { type CheckAnswer, Checker, type CheckQuestion } from './checker.ts'
 import { compileAdapter } from './compile.ts'
 import { createGuard, type LookupAll } from './guard.ts'
 import { Health, type LineHealth } from './health.ts'
@@ -63,9 +65,12 @@ export interface BuyersWireOptions {
 export interface WireStats {
   readonly pings: { readonly inFlight: number; readonly origins: number; readonly refused: number }
   readonly posts: { readonly inFlight: number; readonly origins: number; readonly refused: number }
+  readonly checks: { readonly inFlight: number; readonly origins: number; readonly refused: number }
 }
 
 export interface OpenBuyersWire extends BuyersWire {
+  /** Asks a check's service, and calls back exactly once, never within this call. */
+  check(check: LeadCheck, service: CheckService, lead: WireLead, answered: (answer: CheckAnswer) => void): CheckQuestion
   stats(): WireStats
   /** How every buyer's servers do, as far as this process has asked them. */
   health(): readonly LineHealth[]
@@ -77,6 +82,7 @@ export interface OpenBuyersWire extends BuyersWire {
 
 const PING_LIMITS: LaneLimits = { connections: 512, queue: 2048, origins: 1000 }
 const POST_LIMITS: LaneLimits = { connections: 256, queue: 512, origins: 1000 }
+const CHECK_LIMITS: LaneLimits = { connections: 128, queue: 512, origins: 100 }
 const CONNECT_MS = 2_000
 
 /** The real wire: HTTP/1.1 over pooled sockets, and mail. `close` ends pings and late replies at once and waits for posts. */
@@ -85,10 +91,12 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const guard = createGuard({ allowedCidrs, connectMs: options.connectMs ?? CONNECT_MS, ...(lookup ? { lookup } : {}) })
   const pings = new Lanes(clock, guard, { ...PING_LIMITS, ...options.pings })
   const posts = new Lanes(clock, guard, { ...POST_LIMITS, ...options.posts })
+  const checks = new Lanes(clock, guard, CHECK_LIMITS)
   const pinger = new Pinger(clock, pings)
   const poster = new Poster(clock, posts)
   const mailer = new Mailer(clock, guard)
   const health = new Health()
+  const checker = new Checker(clock, checks, health)
   const routes = new WeakMap<Contract, Route>()
   const routeOf = (contract: Contract): Route => {
     const known = routes.get(contract)
@@ -104,20 +112,31 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
       if (contract.delivery.post.mail === null) poster.post(order)
       else mailer.post(contract, order)
     },
+    check: (check, service, lead, answered) => checker.ask(check, service, lead, answered),
     stats: () => {
       const byHttp = posts.stats()
-      return { pings: pings.stats(), posts: { ...byHttp, inFlight: byHttp.inFlight + mailer.inFlight } }
+      return {
+        pings: pings.stats(),
+        checks: checks.stats(),
+        posts: { ...byHttp, inFlight: byHttp.inFlight + mailer.inFlight },
+      }
     },
     health: () => health.report(clock.mono()),
     refuses: (contract) => health.refuses(contract, clock.mono()),
     follow: ({ allowedCidrs, buyers, campaigns }) => {
       guard.allow(allowedCidrs)
-      health.keep(contractsOf(campaigns), new Set(buyers.keys()))
+      health.keep(contractsOf(campaigns), new Set(buyers.keys()), checksOf(campaigns))
     },
     close: async () => {
-      await Promise.all([pings.close(), posts.close(), mailer.close()])
+      await Promise.all([pings.close(), posts.close(), checks.close(), mailer.close()])
     },
   }
+}
+
+function checksOf(campaigns: Snapshot['campaigns']): ReadonlySet<string> {
+  const ids = new Set<string>()
+  for (const { checks } of campaigns.values()) for (const id of checks?.all.keys() ?? []) ids.add(id)
+  return ids
 }
 
 function contractsOf(campaigns: Snapshot['campaigns']): ReadonlySet<string> {

@@ -2,9 +2,10 @@
 import type { PostAnswer, PostFacts } from '../buyers/adapter.ts'
 import { endsAtOf } from '../buyers/bid-end.ts'
 import type { BuyersWire, Clock, PostEnd } from '../buyers/wire.ts'
-import type { AuctionCommand, AuctionEvent, Opening, Outcome } from '../rules/auction.ts'
+import type { AuctionCommand, AuctionEvent, CheckSaid, Opening, Outcome } from '../rules/auction.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { fullWindow, type PostingAnswer } from '../rules/caps.ts'
+import { costsOf, judged, withOutputs } from '../rules/checks.ts'
 import { sightingOf } from '../rules/duplicates.ts'
 import { type Wake, wakeFor } from '../rules/queue.ts'
 import { type Reason, reason, reasonName } from '../rules/reason.ts'
@@ -18,6 +19,7 @@ import { commandRow, eventRow, type Trace } from '../rules/trace.ts'
 import { turnsKey } from '../rules/turns.ts'
 import { type Micros, ms, type WallMs, wallMs } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
+import type { Checks } from './checks/checks.ts'
 import type { Answer, Held, LeadFacts, LiveLead, LiveLeads } from './live.ts'
 import type { FinalStatus, HotStore, Ledger, ResultRow } from './store/port.ts'
 import { type TallyMetrics, tallyDecided, tallyPing, tallyPost, tallyWindow } from './tally.ts'
@@ -43,6 +45,7 @@ export interface ConductPorts {
   readonly metrics: TallyMetrics
   /** Why an operator keeps the lead from the contract now, or null. */
   readonly denied: (lead: LiveLead, contract: Contract) => Reason | null
+  readonly checks: Pick<Checks, 'ask'>
   /** Counts a ping that is about to leave; the window of a throttle that forbids it, or null. */
   readonly throttled: (contract: Contract) => string | null
   /** A hold was refused: the cap's window had no place left. */
@@ -74,6 +77,7 @@ export function conduct(
     pingedAt: null,
     waitedMs: 0,
     answer: null,
+    checked: null,
     offered: null,
     over: false,
   }
@@ -128,6 +132,8 @@ function obey(ports: ConductPorts, lead: LiveLead, commands: readonly AuctionCom
 
 function obeyOne(ports: ConductPorts, lead: LiveLead, command: AuctionCommand): void {
   switch (command.do) {
+    case 'check':
+      return check(ports, lead, command)
     case 'ping':
       return ping(ports, lead, command)
     case 'turn':
@@ -163,6 +169,24 @@ function after(ports: ConductPorts, lead: LiveLead, delay: number, fire: () => v
     fire()
   })
   lead.timers.add(timer)
+}
+
+/** Asks every check at once; each answers within its own time. What they find out is the lead's from then on. */
+function check(ports: ConductPorts, lead: LiveLead, { checks }: Command<'check'>): void {
+  const { campaign, source, opening } = lead
+  const said: CheckSaid[] = []
+  let told = 0
+  checks.forEach((name, place) => {
+    ports.checks.ask(campaign.checks!.all.get(name)!, lead, (one) => {
+      said[place] = one
+      if (++told < checks.length || lead.over) return
+      const at = now(ports, lead)
+      lead.waitedMs += at
+      lead.wire = { ...lead.wire, lead: withOutputs(lead.wire.lead, said) }
+      lead.checked = judged(campaign, source, lead.wire.lead, opening.eligible, said)
+      hear(ports, lead, { on: 'checked', at, checked: lead.checked })
+    })
+  })
 }
 
 function ping(ports: ConductPorts, lead: LiveLead, command: Command<'ping'>): void {
@@ -419,6 +443,7 @@ function finalStatus(
 ): FinalStatus {
   const { state } = lead
   const unsold = status === 'unsold'
+  const costs = lead.test || lead.checked === null ? null : costsOf(lead.checked.said)
   return {
     status,
     payout: state.payout,
@@ -429,6 +454,7 @@ function finalStatus(
     sighting: lead.test ? null : sightingAt(lead, ports.clock.wall()),
     outcomes: countOutcomes(ends),
     awaited: lead.mode === 'async' || lead.answer?.status === 'pending' || lead.waited === true,
+    ...(costs && { costs }),
     ...(status === 'queued' ? wakeOf(lead, ports.clock.wall()) : {}),
   }
 }

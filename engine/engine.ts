@@ -10,6 +10,7 @@ import { Alerts } from './alerts/alerts.ts'
 import { letterOutbox } from './alerts/letters.ts'
 import { assertAlone } from './alone.ts'
 import { Balances } from './balances.ts'
+import { Checks, type ChecksSettings } from './checks/checks.ts'
 import { conceal, reveal } from './conceal.ts'
 import { faultsInWords, type Reload } from './configuration/file.ts'
 import { KeyUses } from './configuration/key-uses.ts'
@@ -269,6 +270,7 @@ function intakePorts(core: Core): IntakePorts {
     lateReply: (lead, seat, answer) => recovery.lateReply(lead, seat, answer),
     givenUp: (lead) => recovery.givenUp(lead),
     metrics: core.metrics,
+    checks: checksOf(core),
     denied: (lead, contract) => hints.denied(contract, lead.campaign.id, lead.source.id, lead.wire.lead),
     keyUsed: (sha256) => core.keyUses.used(sha256),
     sourcePaused: (source) => core.switchboard.now.sourcePaused(source, clock.wall()),
@@ -278,6 +280,11 @@ function intakePorts(core: Core): IntakePorts {
     reveal: (leadId, text) => reveal(sealer, leadId, text),
     dice: die,
   }
+}
+
+function checksOf({ clock, wire, metrics, lists, foundation }: Core): Checks {
+  const listed: ChecksSettings['listed'] = (list, campaign, lead) => lists.names(list, campaign, lead)
+  return new Checks({ clock, wire, metrics, seal: foundation.sealer, listed })
 }
 
 function inquiriesOf(
@@ -376,7 +383,7 @@ function adminOf(core: Core): AdminPort {
 
 /** What waits or is under way, by name. */
 function queuesOf(core: Core): Record<string, number> {
-  const { pings, posts } = core.wire.stats()
+  const { pings, posts, checks } = core.wire.stats()
   return {
     leads: core.live.size,
     ledger: core.ledger.stats().waiting,
@@ -384,6 +391,7 @@ function queuesOf(core: Core): Record<string, number> {
     pings: pings.inFlight,
     posts: posts.inFlight,
     exchanges: core.exchanges.waiting,
+    checks: checks.inFlight,
   }
 }
 

@@ -1,6 +1,7 @@
 /** How a lead comes in: admitted, read, claimed, received, auctioned, answered. */
 import { createHash } from 'node:crypto'
 import type { WireLead } from '../buyers/adapter.ts'
+import { withChecks } from '../rules/checks.ts'
 import { type Barred, idempotencyText, judge, NOBODY, PRINT_CHARS, type Print, printsOf } from '../rules/duplicates.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { type Issue, type Lead, leadJson, parseLead } from '../rules/lead.ts'
@@ -228,8 +229,8 @@ export function openingFor(
   const now = ports.clock.wall()
   const suppressed = ports.suppressed(campaign, wire.lead)
   const hints = waited ? afterWaiting(ports.hints, receivedAt, now) : ports.hints
-  const opening = openingOf(campaign, wire.lead, source, now, hints, test, joined(barred, suppressed))
-  return use ? openingOfOffer(opening, campaign, use, now) : opening
+  const sorted = openingOf(campaign, wire.lead, source, now, hints, test, joined(barred, suppressed))
+  return withChecks(use ? openingOfOffer(sorted, campaign, use, now) : sorted, campaign, source)
 }
 
 /**

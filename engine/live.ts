@@ -1,7 +1,7 @@
 /** The leads that this process is working on: each one's state, and who waits for its answer. */
 import type { WireLead } from '../buyers/adapter.ts'
 import type { Timer } from '../buyers/wire.ts'
-import type { AuctionCommand, AuctionTerms, Opening } from '../rules/auction.ts'
+import type { AuctionCommand, AuctionTerms, Checked, Opening } from '../rules/auction.ts'
 import type { PlaceGroup } from '../rules/caps.ts'
 import type { AuctionState } from '../rules/step/state.ts'
 import type { TraceRow } from '../rules/trace.ts'
@@ -53,6 +53,8 @@ export interface LeadFacts {
 }
 
 export interface LiveLead extends LeadFacts {
+  /** With the outputs of its checks, once they have answered. */
+  wire: WireLead
   readonly terms: AuctionTerms
   readonly opening: Opening
   readonly openedAt: Ms
@@ -68,6 +70,8 @@ export interface LiveLead extends LeadFacts {
   /** How long it has waited for buyers: ping windows and posts. */
   waitedMs: number
   answer: Answer | null
+  /** What its checks said; null: it has none, or they have not answered. */
+  checked: Checked | null
   /** Where its auction only asked: what came of it. */
   offered: Extract<AuctionCommand, { do: 'offer' }> | null
   /** The lead is no longer ours to work on: settled, in doubt, given up, or another engine's. */

@@ -7,7 +7,7 @@ import { Count, Durations } from './series.ts'
 
 /**
  * receive: first header to whole body · validate · claim · received: RECEIVED durable · ping: one ping, asked to answered ·
- * ping_window: a tier, first ping to close · hold · intent · post · result: each its store's or buyer's round trip ·
+ * check: one check of a service, asked to answered · ping_window: a tier, first ping to close · hold · intent · post · result: each its store's or buyer's round trip ·
  * lead: open to decided · answer: first header to answer · added: what of it was not waited for buyers.
  */
 export const STAGES = [
@@ -15,6 +15,7 @@ export const STAGES = [
   'validate',
   'claim',
   'received',
+  'check',
   'ping',
   'ping_window',
   'hold',
@@ -41,6 +42,8 @@ export interface Metrics {
   seat(kind: OutcomeKind, reason: ReasonName): void
   ping(buyer: string, end: PingEnd): void
   post(buyer: string, state: PostState): void
+  /** What a check of a lead came to: asked, shared, kept, list, test, or why nothing was found out. */
+  check(check: string, end: string): void
   /** A hold found no place; `window`: hour, day, week, month, total, concurrency. */
   capFull(window: string): void
   rateLimited(source: string): void
@@ -74,6 +77,7 @@ export function createMetrics(): Metrics {
   const seats = count('seats', 'How seats ended, and why.', 'kind', 'reason')
   const pings = count('pings', 'How pings ended.', 'buyer', 'end')
   const posts = count('posts', 'How posts ended.', 'buyer', 'state')
+  const checks = count('checks', 'What checks of leads came to.', 'check', 'end')
   const capsFull = count('caps_full', 'Holds that found no place in a cap.', 'window')
   const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
   const events = count('events', 'What alerts found for the first time.', 'alert')
@@ -86,6 +90,7 @@ export function createMetrics(): Metrics {
     seat: (kind, reason) => seats.add(kind, reason),
     ping: (buyer, end) => pings.add(buyer, end),
     post: (buyer, state) => posts.add(buyer, state),
+    check: (check, end) => checks.add(check, end),
     capFull: (window) => capsFull.add(window),
     rateLimited: (source) => limited.add(source),
     exchangesLost: (kind, n) => {

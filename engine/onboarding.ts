@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { PingAnswer, WireReply, WireRequest } from '../buyers/adapter.ts'
 import { type Step, type Trial, tryContract } from '../buyers/trial.ts'
 import type { Clock, PostEnd } from '../buyers/wire.ts'
+import { withOutputs } from '../rules/checks.ts'
 import { parseLead } from '../rules/lead.ts'
 import { formatMoney, type WallMs } from '../rules/units.ts'
 import type { Campaign, Contract, Fault, Snapshot } from '../rules/version.ts'
@@ -64,13 +65,16 @@ function contractOf(snapshot: Snapshot, id: string): { campaign: Campaign; contr
   return null
 }
 
-/** The examples of the campaign's fields, as a test lead. */
-function madeUp({ id, vertical }: Campaign, now: WallMs) {
+/** The examples of the campaign's fields, as a test lead, with what its checks tell test leads. */
+function madeUp({ id, vertical, checks }: Campaign, now: WallMs) {
+  const said = Array.from(checks?.all.values() ?? [], (check) => ({
+    ...{ check: check.id, via: 'test' as const, outputs: check.testOutputs },
+  }))
   return {
     id: uuidv7(),
     campaign: id,
     sourcePseudonym: 'S-TEST',
-    lead: exampleLead(vertical, now),
+    lead: withOutputs(exampleLead(vertical, now), said),
     fragments: new Map<string, string>(),
     test: true,
   }

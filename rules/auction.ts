@@ -1,4 +1,5 @@
 /** The auction: a pure state machine from what happened to what must be done. */
+import type { Comparable } from './filter/check.ts'
 import type { Adjustment } from './money.ts'
 import type { Reason } from './reason.ts'
 import type { Micros, Ms } from './units.ts'
@@ -79,6 +80,32 @@ export interface LeadPrices {
 /** A bid that a seat made. `endsAt`: milliseconds after the lead's opening, for one that ends by itself. */
 export type StandingBid = readonly [seat: number, price: Micros, buyerReference: string | null, endsAt?: number]
 
+/** How a check's answer came: its service was asked, for this lead or for one under way; it is remembered; a list has it; the lead is a test. */
+export type CheckVia = 'asked' | 'shared' | 'kept' | 'list' | 'test'
+
+/** What one check said of the lead. */
+export interface CheckSaid {
+  readonly check: string
+  readonly via: CheckVia
+  /** By name; null: nothing was found out. */
+  readonly outputs: Readonly<Record<string, Comparable>> | null
+  /** Why nothing was. */
+  readonly failed?: string
+  /** What the call costs that was made for this lead; absent: nothing. */
+  readonly cost?: Micros
+}
+
+/** What all checks of a lead came to. */
+export interface Checked {
+  readonly said: readonly CheckSaid[]
+  /** A check of the campaign keeps the lead from everybody. */
+  readonly refused?: Reason
+  /** Seats that fell out by it. */
+  readonly fell?: readonly (readonly [seat: number, reason: Reason])[]
+  /** Instead of the opening's. */
+  readonly prices?: LeadPrices
+}
+
 /** How the seats stand when the lead opens. `dice[i]` belongs to `eligible[i]`, from 0 to 65535; the highest wins a tie. */
 export interface Opening {
   /** Seat numbers (contract order) that may take part. Positions in this list are the `seat` of every event and command. */
@@ -96,11 +123,15 @@ export interface Opening {
   readonly prices?: LeadPrices
   /** What the source earns for the lead although nobody buys it; absent: nothing. */
   readonly owed?: Micros
+  /** The lead is checked first: by these, the slowest of which has answered or failed by then. */
+  readonly checks?: { readonly names: readonly string[]; readonly deadlineAt: number }
 }
 
 /** `at`: whole milliseconds since the lead opened. `seat`: a position in `Opening.eligible`. */
 export type AuctionEvent =
   | { readonly on: 'open'; readonly at: number; readonly opening: Opening }
+  /** Every check has answered or failed. */
+  | { readonly on: 'checked'; readonly at: number; readonly checked: Checked }
   | {
       readonly on: 'bid'
       readonly at: number
@@ -161,6 +192,8 @@ export interface PostResult {
 }
 
 export type AuctionCommand =
+  /** Ask these checks of the lead, all at once. A `checked` event must follow, at `deadlineAt` at the latest. */
+  | { readonly do: 'check'; readonly checks: readonly string[]; readonly deadlineAt: number }
   /** Ping all of these at once; `deadlineAt` closes the tier (or, in a waterfall, this one seat). */
   | { readonly do: 'ping'; readonly tier: number; readonly seats: readonly number[]; readonly deadlineAt: number }
   /** Ask whose turn it is among these seats, for so many copies; after `deadlineAt` the tier does without. A `turn` event must follow. */

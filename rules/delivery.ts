@@ -67,6 +67,8 @@ export interface Delivery {
   readonly post: Message
   /** How the buyer is asked what became of a post in doubt; its answer is read as a post's. */
   readonly status: { readonly url: string; readonly message: Message } | null
+  /** Checks whose outputs its messages name. */
+  readonly checks: readonly string[]
   /** Canonical lead fields that may leave in a ping. Nothing else does. */
   readonly pingFields: readonly string[]
   /** Canonical lead fields of a post in our own shape; null: all that the lead has. */

@@ -4,7 +4,7 @@ import type { AuctionTerms, Outcome, SeatTerms } from './auction.ts'
 import { effectiveFloor } from './money.ts'
 import { type ReasonName, reasonName } from './reason.ts'
 import { opensAt } from './schedule.ts'
-import { eventOf, type Trace } from './trace.ts'
+import { checkedOf, eventOf, type Trace } from './trace.ts'
 import { formatMoney, type Micros, micros, type WallMs, wallMs } from './units.ts'
 import type { Campaign, CapRule, Contract, Source } from './version.ts'
 
@@ -171,6 +171,15 @@ function capWords({ detail, contract, campaign, source }: Asked): string {
   return `a place in a cap of the ${detail}${limits.length > 0 ? ` (${limits.join(', ')})` : ''}`
 }
 
+/** What the check found out, or why it could not: then it fails closed. */
+function checkWords({ detail, trace }: Asked): string {
+  const said = checkedOf(trace)?.said.find(({ check }) => check === detail)
+  if (said === undefined) return `the check ${detail} turned the lead away`
+  if (said.outputs === null) return `the check ${detail} failed (${said.failed}), and then it lets nobody pass`
+  const found = Object.entries(said.outputs).map(([name, value]) => `${name} ${value}`)
+  return `the check ${detail} turned the lead away: ${found.join(', ')}`
+}
+
 const AN_ANSWER = 'an acceptance of the post'
 const NOTHING_KNOWN = 'nobody knows: its engine died'
 
@@ -265,10 +274,10 @@ const WORDS: Readonly<Record<ReasonName, Words>> = {
   breaker: words("its buyer's server was unwell and left alone", 'a server that answers'),
   blocked: words(({ detail }) => `it was blocked for this ${detail}`, 'a block that is lifted'),
   capped: words('its buyer said that it takes no more', 'a buyer that takes more'),
-  check: words(
-    ({ detail }) => `the check ${detail} turned the lead away`,
-    ({ detail }) => `a lead that passes ${detail}`,
-  ),
+  check: words(checkWords, ({ detail, config }) => {
+    const refuse = ['checks', detail, 'refuse'].reduce(member, config)
+    return `a lead that ${detail} does not refuse${refuse === undefined ? '' : `: ${conditionWords(refuse)}`}`
+  }),
   not_chosen: words('the consumer chose other sellers', "the consumer's choice"),
   below_offer: words(
     (asked) => `${bidWords(asked)}, too little for what the source was offered`,

@@ -103,7 +103,7 @@ function branchesOf(compiling: Compiling, config: unknown, path: string): readon
 function compileSubject({ scope, faults }: Compiling, name: string, config: unknown, path: string): readonly Leaf[] {
   const subject = subjectOf(scope, name)
   if (!subject) {
-    faults.push({ path, message: unknownSubject(scope.vertical, name) })
+    faults.push({ path, message: unknownSubject(scope, name) })
     return []
   }
   const asked: Asked = { subject, scope, path, faults }
@@ -152,8 +152,10 @@ function checkOrder(
   }
 }
 
-function unknownSubject(vertical: Vertical, name: string): string {
+function unknownSubject({ vertical, outputs }: Scope, name: string): string {
   const [head] = name.split('.')
+  const siblings = [...outputs.keys()].filter((one) => one.startsWith(`${head}.`))
+  if (siblings.length > 0) return `the check "${head}" finds out ${siblings.join(', ')}: write one of these.`
   const field = fieldOfVertical(vertical, head!)
   if (field) {
     const parts = Object.keys(fieldType(field.type).parts)

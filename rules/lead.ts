@@ -16,6 +16,8 @@ export interface Lead {
   readonly leadRef: string | null
   /** `sub1`..`sub5` and `click_id`, those that came. No prototype. */
   readonly subs: Readonly<Record<string, string>>
+  /** What checks found out, as `fraud.score`; absent before they have answered, and where there are none. Not stored. */
+  readonly outputs?: ReadonlyMap<string, string | number | boolean>
 }
 
 export interface Issue {

@@ -14,6 +14,8 @@ export interface Rule<T> {
 
 /** What a contract's price, floor and bid depend on. */
 export interface ContractRules {
+  /** Whose outputs they ask about. */
+  readonly checks: readonly string[]
   readonly prices: readonly Rule<Micros>[]
   readonly floors: readonly Rule<Micros>[]
   readonly adjustments: readonly Rule<Adjustment>[]
@@ -21,6 +23,8 @@ export interface ContractRules {
 
 /** What a campaign's or a source's floor and payout depend on. */
 export interface HouseRules {
+  /** Whose outputs they ask about. */
+  readonly checks: readonly string[]
   readonly floors: readonly Rule<Micros>[]
   readonly payouts: readonly Rule<PayoutRule>[]
 }

@@ -1,6 +1,9 @@
 /**
  * The auction's machine: `step(state, event) -> commands`.
  *
+ * Where the lead is to be checked first, no tier opens before every check has answered or failed; whoever their answers
+ * turn away is not asked.
+ *
  * A lead's tiers open one after the other. An auction tier is `pinging` until every seat has answered, no bid that is
  * still awaited could win, or its deadline has come; then it sells down its ranking. The other tiers sell down a line at
  * once, pinging a seat first where its contract says so: a waterfall's is in order of priority, a weighted one is drawn by
@@ -28,7 +31,7 @@ import { deadline, pingAnswered, turnTold } from './step/pings.ts'
 import { sellingStep } from './step/posts.ts'
 import { answerPending, durable } from './step/record.ts'
 import { openNextTier } from './step/selling.ts'
-import { type AuctionState, worthOf } from './step/state.ts'
+import { type AuctionState, end, worthOf } from './step/state.ts'
 import { micros } from './units.ts'
 
 /** Applies one event and says what must be done, in order. An event that no longer matters changes nothing. */
@@ -36,8 +39,14 @@ export function step(state: AuctionState, event: AuctionEvent): readonly Auction
   const out: AuctionCommand[] = []
   switch (event.on) {
     case 'open':
-      open(state, event.opening)
-      openNextTier(state, event.at, out)
+      if (event.opening.checks) awaitChecks(state, event.opening, out)
+      else {
+        open(state, event.opening)
+        openNextTier(state, event.at, out)
+      }
+      break
+    case 'checked':
+      checked(state, event, out)
       break
     case 'bid':
     case 'noBid':
@@ -84,6 +93,27 @@ export function seatEnds(state: AuctionState): SeatEnd[] {
     const had = outcome?.kind === 'sold' || outcome?.kind === 'in_doubt'
     return { buyer: terms.buyer, asked: had || outcome?.kind === 'rejected' || deadlineAt > 0 || hasBid, had }
   })
+}
+
+function awaitChecks(state: AuctionState, opening: Opening, out: AuctionCommand[]): void {
+  const { names, deadlineAt } = opening.checks!
+  state.checking = opening
+  out.push({ do: 'check', checks: names, deadlineAt })
+}
+
+function checked(state: AuctionState, event: Extract<AuctionEvent, { on: 'checked' }>, out: AuctionCommand[]): void {
+  const opening = state.checking
+  if (opening === null || state.abandoned) return
+  state.checking = null
+  const { refused, fell = [], prices } = event.checked
+  open(state, { ...opening, ...(prices && { prices }) })
+  for (const [seat, why] of fell) end(state.seats[seat]!, 'not_asked', why)
+  if (refused !== undefined) {
+    for (const seat of state.seats) end(seat, 'not_asked', refused)
+    state.refused = true
+    state.owed = micros(0)
+  }
+  openNextTier(state, event.at, out)
 }
 
 function open(state: AuctionState, opening: Opening): void {

@@ -1,5 +1,15 @@
 /** A lead's trace: its auction's events and commands as compact rows to store and replay, and as lines for people. */
-import type { AuctionCommand, AuctionEvent, AuctionTerms, LeadPrices, Opening, Outcome, PostResult } from './auction.ts'
+import type {
+  AuctionCommand,
+  AuctionEvent,
+  AuctionTerms,
+  Checked,
+  CheckSaid,
+  LeadPrices,
+  Opening,
+  Outcome,
+  PostResult,
+} from './auction.ts'
 import type { Adjustment } from './money.ts'
 import { newAuction } from './step/state.ts'
 import { step } from './step.ts'
@@ -12,7 +22,9 @@ export type TraceRow = readonly (
   | number
   | null
   | readonly number[]
+  | readonly string[]
   | readonly (readonly (string | number)[])[]
+  | Checked
 )[]
 
 /** What the ledger stores: no lead value is in it, so it outlives an erasure. */
@@ -50,6 +62,8 @@ export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow
       return ['accepted', event.at, event.seat, event.price, event.buyerReference]
     case 'full':
       return ['full', event.at, event.seat, event.window]
+    case 'checked':
+      return ['checked', event.at, event.checked]
     case 'deadline':
       return ['deadline', event.at, event.tier]
     case 'turn':
@@ -72,6 +86,8 @@ export function eventRow(event: Exclude<AuctionEvent, { on: 'open' }>): TraceRow
 
 export function commandRow(command: AuctionCommand): TraceRow {
   switch (command.do) {
+    case 'check':
+      return ['>check', command.checks, command.deadlineAt]
     case 'ping':
       return ['>ping', command.tier, command.seats, command.deadlineAt]
     case 'turn':
@@ -123,6 +139,8 @@ export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | 
       return { on, at, seat: a, price: b, buyerReference: c, redirectUrl: null }
     case 'full':
       return { on, at, seat: a, window: b }
+    case 'checked':
+      return { on, at, checked: a as unknown as Checked }
     case 'deadline':
       return { on, at, tier: a }
     case 'turn':
@@ -140,6 +158,11 @@ export function eventOf(row: TraceRow): Exclude<AuctionEvent, { on: 'open' }> | 
     default:
       return { on: on as 'held', at, seat: a }
   }
+}
+
+/** What the lead's checks came to; undefined where it had none. */
+export function checkedOf({ rows }: Pick<Trace, 'rows'>): Checked | undefined {
+  return rows.find((row) => row[0] === 'checked')?.[2] as Checked | undefined
 }
 
 /** Runs a stored trace through the machine again; the rows it gives must equal the stored ones, byte for byte. */
@@ -178,9 +201,35 @@ export function traceLines(rows: readonly TraceRow[], names: TraceNames, prices?
     const time = String(at).padStart(4)
     if (head === '>ping')
       for (const seat of row[2] as readonly number[]) lines.push(`${time} > ping ${names.seat(seat)}`)
+    else if (head === 'checked')
+      lines.push(...checkedWords(row[2] as Checked, names).map((words) => `${time} < ${words}`))
     else lines.push(`${time} ${head.startsWith('>') ? `> ${commandWords(row, names)}` : `< ${eventWords(row, names)}`}`)
   }
   return lines
+}
+
+/** One line for each check, for whom they turn away, and for what rules say of the others. */
+function checkedWords({ said, refused, fell = [], prices = {} }: Checked, names: TraceNames): string[] {
+  return [
+    ...said.map(saidWords),
+    ...(refused === undefined ? [] : [`refused ${refused}`]),
+    ...fell.map(([seat, why]) => `fell ${names.seat(seat)} ${why}`),
+    ...priceWords(prices, names),
+  ]
+}
+
+/** `check fraud: score 82, line_type mobile (kept)`, `check fraud failed: timeout`. */
+function saidWords({ check, via, outputs, failed, cost }: CheckSaid): string {
+  const how = [via === 'asked' ? [] : [via], cost === undefined ? [] : [`costs ${formatMoney(cost)}`]].flat().join(', ')
+  const found =
+    outputs === null
+      ? ` failed: ${failed}`
+      : `: ${
+          Object.entries(outputs)
+            .map(([name, value]) => `${name} ${value}`)
+            .join(', ') || 'nothing'
+        }`
+  return `check ${check}${found}${how === '' ? '' : ` (${how})`}`
 }
 
 /** `adjust acme x0.9 (rule 2)`: whose price, floor or bid, what it is, and by which rule of its list. */
@@ -225,6 +274,8 @@ function commandWords(row: TraceRow, names: TraceNames): string {
           : `answer ${row[1]}`
     case 'offer':
       return offerWords(row[1]!, row[2] as readonly (readonly [number, number])[], names)
+    case 'check':
+      return `check ${(row[1] as readonly string[]).join(', ')}`
     case 'settle':
       return word
     case 'turn':

@@ -1,11 +1,13 @@
 /** One immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
 import type { Alert, Recipient } from './alerts.ts'
+import type { CampaignChecks } from './checks.ts'
 import { checkAlerts } from './configuration/alert-check.ts'
 import { canonicalJson } from './configuration/canonical.ts'
 import { type Check, checkFields, checkHouse, newMade } from './configuration/check.ts'
 import { checkContracts } from './configuration/contract-check.ts'
 import { checkDuplicates } from './configuration/duplicate-check.ts'
 import { checkFilters } from './configuration/filter-check.ts'
+import { checkLeadChecks, declareOutputs } from './configuration/lead-checks.ts'
 import { suggest } from './configuration/nearest.ts'
 import { expandPresets, type Presets } from './configuration/presets.ts'
 import { checkPrices } from './configuration/price-check.ts'
@@ -212,8 +214,14 @@ export interface Contract {
   readonly minBid: Micros
   readonly maxBid: Micros | null
   readonly rules: ContractRules | null
-  /** The buyer's filter and the contract's own. */
+  /** The buyer's filter and the contract's own, as far as it can be asked before the checks. */
   readonly filter: Condition | null
+  /** What of it asks about outputs of checks. */
+  readonly lateFilter: Condition | null
+  /** Checks whose refusal keeps it from a lead. */
+  readonly checks: readonly string[]
+  /** Those, and all whose outputs its filter, its prices or its messages name. */
+  readonly needs: readonly string[]
   /** Source ids it buys from; null: all. */
   readonly sources: ReadonlySet<string> | null
   /** The buyer's and its own: it buys while all of them are open. */
@@ -261,6 +269,8 @@ export interface Campaign {
   readonly duplicates: DuplicatePolicy
   /** Suppression lists of people that nobody may be sold. */
   readonly suppress: readonly string[]
+  /** Null: neither it nor a contract or rule of it asks for any. */
+  readonly checks: CampaignChecks | null
   readonly offers: OfferRule
   /** Leads may come in an address, which proxies log. */
   readonly allowsGet: boolean
@@ -345,10 +355,11 @@ export function* compileInSteps(config: unknown, version: number, presets: Prese
   }
   for (const fault of shaped.faults) check.fault(fault.path, fault.message)
   checkFields(check)
+  declareOutputs(check)
   checkHouse(check)
   yield* checkContracts(check)
   yield* checkFilters(check)
-  for (const rest of [checkPrices, checkSchedules, checkDuplicates, checkLists, checkAlerts]) {
+  for (const rest of [checkPrices, checkSchedules, checkDuplicates, checkLists, checkAlerts, checkLeadChecks]) {
     rest(check)
     yield
   }

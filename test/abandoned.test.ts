@@ -6,6 +6,7 @@ import { createMetrics } from '../engine/metrics.ts'
 import type { IntentAnswer } from '../engine/store/port.ts'
 import { ScriptedWire } from './world/buyers.ts'
 import { type Cast, castStory } from './world/cast.ts'
+import { NO_CHECKS } from './world/checks.ts'
 import { VirtualClock } from './world/clock.ts'
 import { LEAD_ID, wireLead } from './world/machine.ts'
 import { PaperStores } from './world/stage.ts'
@@ -42,6 +43,7 @@ async function underWay(cast: Cast, stored?: Promise<boolean>) {
       sawFull: () => {},
     },
     denied: () => null,
+    checks: NO_CHECKS,
     ...{ conceal: (_: string, text: string) => text, dice: () => 1, mayAct: () => true, metrics: createMetrics() },
   }
   const { snapshot, campaign, source, opening } = cast

@@ -13,6 +13,7 @@ import { createMetrics } from '../engine/metrics.ts'
 import { openingOf } from '../rules/eligibility.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { HandClock, LOOPBACK, wireLead } from './buyers-kit.ts'
+import { NO_CHECKS } from './world/checks.ts'
 import { endsOf } from './world/machine.ts'
 import { PaperStores } from './world/stage.ts'
 
@@ -139,7 +140,13 @@ async function open(snapshot: Snapshot, name: 'troubled' | 'calm'): Promise<Live
       sawFull: () => {},
       throttled: () => null,
     },
-    ...{ denied: () => null, mayAct: () => true, conceal: (_: string, text: string) => text, dice: () => 7 },
+    ...{
+      checks: NO_CHECKS,
+      denied: () => null,
+      mayAct: () => true,
+      conceal: (_: string, text: string) => text,
+      dice: () => 7,
+    },
   }
   const facts = {
     ...{ leadId, term: 1, snapshot, campaign, source, test: false, mode: 'sync' as const, fingerprints: [] },

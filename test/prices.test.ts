@@ -81,7 +81,7 @@ test('of ten thousand contracts with rules only those that are eligible are aske
     is: micros(1) as never,
   }
   const cast = castStory(story({ acme: { price: '9.00' } }))
-  const rules = { prices: [rule, rule], floors: [], adjustments: [rule] }
+  const rules = { checks: [], prices: [rule, rule], floors: [], adjustments: [rule] }
   const contracts = Array.from({ length: 10_000 }, () => ({ ...cast.campaign.contracts[0]!, rules }))
   const campaign = { ...cast.campaign, contracts, hasContractRules: true }
   expect(pricesOf(campaign, cast.source, cast.lead, [17, 4_000, 9_999])).toBeNull()

@@ -37,6 +37,7 @@ import { reason } from '../rules/reason.ts'
 import { formatMoney, micros, wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { type FreshDatabase, freshDatabase, stopOwnPostgres } from './postgres.ts'
+import { NO_CHECKS } from './world/checks.ts'
 
 const VERIFY = fileURLToPath(new URL('../bench/verify.ts', import.meta.url))
 const ZONE = 'America/Chicago'
@@ -266,7 +267,7 @@ class Play {
         givenUp: () => {},
         metrics: createMetrics(),
       },
-      ...{ sawFull: () => {}, denied: () => null, throttled: () => null },
+      ...{ checks: NO_CHECKS, sawFull: () => {}, denied: () => null, throttled: () => null },
       ...{ conceal: (_: string, text: string) => text, dice: () => 7, mayAct: () => true },
     } satisfies ConductPorts & { hints: unknown }
   }

@@ -1,7 +1,9 @@
 /** Invariant 6: money balances, sales are what intents say, and the sums are what a recount gives. */
 import type pg from 'pg'
 import type { Outcome } from '../../rules/auction.ts'
+import { costsOf } from '../../rules/checks.ts'
 import { reasonName } from '../../rules/reason.ts'
+import { checkedOf } from '../../rules/trace.ts'
 import { formatMoney, micros } from '../../rules/units.ts'
 import { BalancesCheck } from './balances.ts'
 import { type Dossier, type Intent, type Orphan, type Sale, stream } from './dossiers.ts'
@@ -15,7 +17,7 @@ type Sums = [n: number, bid: number, price: number, payout: number]
 /** Ends of a lead that the campaign took. */
 const OWED: ReadonlySet<string> = new Set(['sold', 'unsold', 'expired'])
 
-type AccountKind = 'buyer' | 'source' | 'margin'
+type AccountKind = 'buyer' | 'source' | 'margin' | 'check'
 
 /** A key of joined names that a recount shares with the stored row. */
 const joined = (...names: readonly (string | number)[]): string => names.join(' ')
@@ -40,6 +42,7 @@ export class MoneyCheck {
     this.finding.count('returns', dossier.returns.length)
     for (const fault of returnFaults(dossier)) this.finding.violated(`lead ${lead.id} ${fault}`)
     this.#balances.see(dossier)
+    this.#checksArePaid(dossier)
     for (const sale of sales) this.#addSum(sale, dossier.intents)
     if (lead.status !== null && !lead.test) this.#recount(dossier, seats)
   }
@@ -58,9 +61,10 @@ export class MoneyCheck {
     else this.finding.note(`leads before ${keptFrom} were dropped: rollups were not recounted, nor older sums`)
     await this.#compareSums(client, keptFrom === null ? 0 : Date.parse(keptFrom) + DAY_MS)
     await this.#balances.end(client, keptFrom)
-    for (const [currency, { buyer, source, margin }] of this.#totals) {
-      const [paid, earned, kept] = [-buyer, source, margin].map((amount) => formatMoney(micros(amount)))
-      this.finding.note(`${currency}: buyers pay ${paid} = sources earn ${earned} + margin ${kept}`)
+    for (const [currency, { buyer, source, margin, check }] of this.#totals) {
+      const [paid, earned, kept, spent] = [-buyer, source, margin, check].map((amount) => formatMoney(micros(amount)))
+      const checks = check === 0 ? '' : ` + checks ${spent}`
+      this.finding.note(`${currency}: buyers pay ${paid} = sources earn ${earned} + margin ${kept}${checks}`)
     }
     return this.finding
   }
@@ -141,8 +145,26 @@ export class MoneyCheck {
     }
   }
 
+  /** What its trace says was called is entered. A lead that slept was checked before, too, and only its last trace is kept. */
+  #checksArePaid({ lead, entries, trace }: Dossier): void {
+    const said = (trace && checkedOf(trace))?.said ?? []
+    const called = lead.test ? {} : (costsOf(said) ?? {})
+    const entered = new Map(
+      entries.flatMap(({ cause, account, amount }) => (cause === 'check' ? [[account, amount] as const] : [])),
+    )
+    const slept = trace !== null && trace.term > 1
+    for (const [check, cost] of Object.entries(called)) {
+      const paid = entered.get(`check:${check}`) ?? 0
+      if (slept ? paid < cost : paid !== cost)
+        this.finding.violated(`lead ${lead.id}: the check ${check} has ${paid} micros, and its calls cost ${cost}`)
+    }
+    for (const account of entered.keys())
+      if (!slept && account !== 'margin' && called[account.slice('check:'.length)] === undefined)
+        this.finding.violated(`lead ${lead.id} has an entry of ${account}, which was not called for it`)
+  }
+
   #addTotal(currency: string, account: string, amount: number): void {
-    const totals = this.#totals.get(currency) ?? { buyer: 0, source: 0, margin: 0 }
+    const totals = this.#totals.get(currency) ?? { buyer: 0, source: 0, margin: 0, check: 0 }
     totals[account.split(':')[0] as AccountKind] += amount
     this.#totals.set(currency, totals)
   }

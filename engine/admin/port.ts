@@ -164,8 +164,9 @@ export interface StatusPage {
 
 export interface BuyerPage {
   readonly engine: number
+  /** Of a check: its id. */
   readonly buyer: string
-  readonly kind: 'ping' | 'post'
+  readonly kind: 'ping' | 'post' | 'check'
   readonly origin: string
   /** `open`: it is left alone; `half_open`: one request at a time probes it. */
   readonly state: 'closed' | 'open' | 'half_open'

@@ -2,7 +2,9 @@
 import { type Kysely, sql } from 'kysely'
 import type { WireLead } from '../../buyers/adapter.ts'
 import type { BuyersWire, Clock, PostEnd, Timer } from '../../buyers/wire.ts'
+import { withOutputs } from '../../rules/checks.ts'
 import { leadFromJson } from '../../rules/lead.ts'
+import { checkedOf } from '../../rules/trace.ts'
 import { micros, ms } from '../../rules/units.ts'
 import type { Contract, Snapshot } from '../../rules/version.ts'
 import { postFacts } from '../conduct.ts'
@@ -142,6 +144,7 @@ export class Inquiries {
         'l.source',
         'l.test',
         'l.sealed',
+        'l.trace',
         'k.wrapped',
         'k.key_version',
         'i.bid',
@@ -155,7 +158,10 @@ export class Inquiries {
     if (!row || !source) return null
     const sealed = row.sealed.toString('base64')
     const wrapped = { wrappedKey: row.wrapped.toString('base64'), keyVersion: row.key_version }
-    const lead = leadFromJson(seal.open(leadId, { sealed, ...wrapped }))
+    const kept = leadFromJson(seal.open(leadId, { sealed, ...wrapped }))
+    // The same post says what the first one said: what checks found out stands in the trace.
+    const checked = row.trace === null ? undefined : checkedOf(JSON.parse(row.trace))
+    const lead = checked === undefined ? kept : withOutputs(kept, checked.said)
     const wire = wireLead(leadId, { id: row.campaign }, source, lead, row.test, undefined)
     const key = seal.keyOf(leadId, wrapped)
     return { leadId, contract, lead: wire, key, bid: row.bid, buyerReference: row.buyer_reference }

@@ -88,13 +88,14 @@ export class Lists {
     if (asked.length === 0) return NOBODY
     const barred = new Map<string, Reason>()
     for (const { name, why, buyers } of asked) {
-      if (!this.#names(name, campaign, lead)) continue
+      if (!this.names(name, campaign, lead)) continue
       for (const buyer of buyers) if (!barred.has(buyer)) barred.set(buyer, why)
     }
     return barred
   }
 
-  #names(name: string, { vertical }: Campaign, lead: Lead): boolean {
+  /** True where the list names the lead. */
+  names(name: string, { vertical }: Pick<Campaign, 'vertical'>, lead: Lead): boolean {
     const list = this.#loaded.get(name)
     // What was not read might name anybody.
     if (!list) return true

@@ -186,6 +186,8 @@ export interface FinalStatus {
   readonly outcomes: Readonly<Record<string, number>>
   /** The source was told that the lead is pending, and waits to hear of it. */
   readonly awaited: boolean
+  /** What calls of checks cost, by check. */
+  readonly costs?: Readonly<Record<string, Micros>>
   readonly wakeAt?: WallMs
   /** Nobody may buy it after that. */
   readonly queueUntil?: WallMs

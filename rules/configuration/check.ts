@@ -1,6 +1,8 @@
 /** Checks what a configuration means: references, money, zones and deadlines of all but the contracts. */
 import { readRange } from '../addresses.ts'
+import type { CampaignChecks } from '../checks.ts'
 import type { Delivery } from '../delivery.ts'
+import type { OutputSubject } from '../filter/subject.ts'
 import type { Condition, Scope } from '../filter.ts'
 import { ONWARD_MACROS } from '../onward.ts'
 import type { ContractRules, HouseRules } from '../prices.ts'
@@ -44,6 +46,10 @@ export interface Made {
   /** By path: `buyers.acme`, `contracts.acme-solar`. */
   readonly schedules: Map<string, Schedule>
   readonly pausedUntil: Map<string, WallMs>
+  /** Outputs of all checks, by the name under which conditions and maps ask for them. */
+  readonly outputs: Map<string, OutputSubject>
+  /** By campaign, where it has some. */
+  readonly checks: Map<string, CampaignChecks>
 }
 
 export const newMade = (): Made => ({
@@ -58,6 +64,8 @@ export const newMade = (): Made => ({
   expected: new Map(),
   schedules: new Map(),
   pausedUntil: new Map(),
+  outputs: new Map(),
+  checks: new Map(),
 })
 
 /** One check of one file. Where `broken(path)` is true the shape was at fault already, and silence is right. */

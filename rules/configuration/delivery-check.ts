@@ -53,6 +53,7 @@ export function checkDelivery(
     ping: ping.message,
     post: post.message,
     status: statusOf(check, path, delivery, vertical),
+    checks: [...new Set([...ping.checks, ...post.checks])],
     pingFields,
     postFields: (delivery.post_fields as readonly string[] | undefined) ?? null,
     secrets: (delivery.secrets ?? []) as readonly string[],
@@ -95,7 +96,11 @@ function statusOf(
 }
 
 /** Whether the certificates are any is for `buyers` to say, which can read them. */
-function tlsOf(check: Check, path: string, { tls, ping_url: ping, post_url: post }: Draft<DeliveryFile>): Tls | null {
+export function tlsOf(
+  check: Check,
+  path: string,
+  { tls, ping_url: ping, post_url: post }: Pick<Draft<DeliveryFile>, 'tls' | 'ping_url' | 'post_url'>,
+): Tls | null {
   if (tls === undefined) return null
   const { ca = null, cert = null, key = null } = tls
   if ((cert === null) !== (key === null) && !check.broken(path))
@@ -114,7 +119,7 @@ function checkPingFields(check: Check, path: string, names: Draft<string[]>, ver
   })
 }
 
-function checkTables(check: Check, path: string, tables: Draft<DeliveryFile>['tables']): void {
+export function checkTables(check: Check, path: string, tables: Draft<DeliveryFile>['tables']): void {
   for (const [name, table] of Object.entries(tables ?? {})) {
     for (const [word, value] of Object.entries(table ?? {})) {
       if (['string', 'number', 'boolean'].includes(typeof value)) continue

@@ -4,13 +4,13 @@ import { FORMATS } from '../delivery/map.ts'
 import { REPLY_FORMATS } from '../delivery/reply.ts'
 import { address, flag, list, object, opt, secret, text, word } from './schema-words.ts'
 
-const url = () => address('an absolute http or https address')
+export const url = () => address('an absolute http or https address')
 const pem = (kind: string) => `a ${kind} in PEM, which begins with -----BEGIN ${kind.toUpperCase()}-----`
 const sealed = (expects: string, maxLength = 4_000) => Type.String({ minLength: 1, maxLength, expects, secret: true })
 const named = <S extends TSchema>(value: S, expects: string, maxProperties: number) =>
   Type.Record(Type.String(), value, { maxProperties, expects })
 
-const headers = () =>
+export const headers = () =>
   opt(
     named(
       Type.String({ maxLength: 4_000, expects: 'a header value as text', secret: true }),
@@ -33,7 +33,7 @@ const Pair = object({ name: text('a name', 100), value: sealed('a key') })
 /** A user and a password. */
 export const Basic = object({ user: sealed('a user'), password: sealed('a password') })
 const AUTHS = 'one of basic, bearer, header, query, hmac, or {none: true}'
-const Auth = Type.Object(
+export const Auth = Type.Object(
   {
     none: opt(flag()),
     basic: opt(Basic),
@@ -74,13 +74,27 @@ const Mail = object({
   subject: text('a subject, such as "New lead from {state}"', 500),
 })
 
+export const pairs = () => opt(named(sealed('a text'), 'a group of at most 100 names and texts', 100))
+export const keys = () => opt(named(sealed('a key'), 'a group of at most 20 names and keys', 20))
+export const Soap = opt(object({ version: opt(word('1.1', '1.2')), action: opt(text('the action', 500)) }))
+export const Tls = opt(
+  object({
+    ca: opt(text(pem('certificate'), 100_000)),
+    cert: opt(text(pem('certificate'), 100_000)),
+    key: opt(sealed(pem('private key'), 20_000)),
+  }),
+)
+export const Tables = opt(
+  named(named(Type.Unknown(), 'a group of words and what they become', 2_000), 'a group of at most 50 tables', 50),
+)
+
 const MessageShape = object({
   method: opt(word('POST', 'PUT', 'GET')),
-  query: opt(named(sealed('a text'), 'a group of at most 100 names and texts', 100)),
+  query: pairs(),
   headers: headers(),
   auth: opt(Auth),
   format: opt(word(...FORMATS)),
-  soap: opt(object({ version: opt(word('1.1', '1.2')), action: opt(text('the action', 500)) })),
+  soap: Soap,
   body: opt(Type.Unknown()),
   mail: opt(Mail),
   reply: opt(ReplyShape),
@@ -105,13 +119,7 @@ export const DeliveryShape = object({
   test_url: opt(url()),
   headers: headers(),
   auth: opt(Auth),
-  tls: opt(
-    object({
-      ca: opt(text(pem('certificate'), 100_000)),
-      cert: opt(text(pem('certificate'), 100_000)),
-      key: opt(sealed(pem('private key'), 20_000)),
-    }),
-  ),
+  tls: Tls,
   ping_fields: opt(list(text('a field'), 'a list of field names', 200)),
   post_fields: opt(list(text('a field'), 'a list of field names', 200)),
   secrets: opt(signingSecrets()),
@@ -119,10 +127,8 @@ export const DeliveryShape = object({
   post: opt(MessageShape),
   status_url: opt(url()),
   status: opt(MessageShape),
-  tables: opt(
-    named(named(Type.Unknown(), 'a group of words and what they become', 2_000), 'a group of at most 50 tables', 50),
-  ),
-  keys: opt(named(sealed('a key'), 'a group of at most 20 names and keys', 20)),
+  tables: Tables,
+  keys: keys(),
 })
 
 export type DeliveryFile = Static<typeof DeliveryShape>

@@ -106,6 +106,7 @@ const SINGULAR: Readonly<Record<string, string>> = {
   lists: 'list',
   alerts: 'alert',
   recipients: 'recipient',
+  checks: 'check',
 }
 
 /** `contract acme: caps.day`. */

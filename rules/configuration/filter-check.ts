@@ -1,6 +1,7 @@
 /** Checks every filter of a configuration against the fields of the campaign it is for, and compiles it. */
 
 import { both } from '../filter/check.ts'
+import { checksIn } from '../filter/late.ts'
 import { type Condition, compileCondition, type Scope, scopeOf } from '../filter.ts'
 import { type Check, idsOf } from './check.ts'
 import { type Steps, stepEvery } from './steps.ts'
@@ -25,13 +26,17 @@ export function conditionAt(check: Check, config: unknown, { campaign, path, zon
 }
 
 /** One scope for all conditions of a campaign: they share a dictionary. Ids of sources that have faults of their own do exist. */
-function scopeIn({ draft, made }: Check, campaign: string): Scope | null {
+export function scopeIn({ draft, made }: Check, campaign: string): Scope | null {
   const known = made.scopes.get(campaign)
   const vertical = made.verticals.get(campaign)
   if (known || !vertical) return known ?? null
   const zone = draft.campaigns?.[campaign]?.zone
   const sources = draft.sources && new Set(idsOf(draft.sources))
-  const scope = scopeOf(vertical, { ...(sources && { sources }), ...(zone !== undefined && isZone(zone) && { zone }) })
+  const scope = scopeOf(vertical, {
+    outputs: made.outputs,
+    ...(sources && { sources }),
+    ...(zone !== undefined && isZone(zone) && { zone }),
+  })
   made.scopes.set(campaign, scope)
   return scope
 }
@@ -39,7 +44,9 @@ function scopeIn({ draft, made }: Check, campaign: string): Scope | null {
 export function* checkFilters(check: Check): Steps<void> {
   const { draft, made } = check
   for (const id of idsOf(draft.campaigns)) {
-    const filter = conditionAt(check, draft.campaigns![id]?.filter, { campaign: id, path: `campaigns.${id}.filter` })
+    const place = { campaign: id, path: `campaigns.${id}.filter` }
+    const filter = conditionAt(check, draft.campaigns![id]?.filter, place)
+    refuseOutputs(check, filter, place.path)
     if (filter) made.campaignFilters.set(id, filter)
   }
   for (const id of idsOf(draft.sources)) {
@@ -47,11 +54,19 @@ export function* checkFilters(check: Check): Steps<void> {
     const byCampaign = new Map<string, Condition>()
     for (const campaign of campaigns ?? []) {
       const compiled = conditionAt(check, filter, { campaign, zone, path: `sources.${id}.filter` })
+      refuseOutputs(check, compiled, `sources.${id}.filter`)
       if (compiled) byCampaign.set(campaign!, compiled)
     }
     made.sourceFilters.set(id, byCampaign)
   }
   yield* checkContractFilters(check)
+}
+
+/** Whoever the campaign or the source turns away is not worth a check. */
+function refuseOutputs({ made, fault }: Check, filter: Condition | null, path: string): void {
+  const [name] = checksIn(filter, made.outputs)
+  if (name === undefined) return
+  fault(path, `is asked before the check "${name}": list it in the campaign's checks, and say there what it refuses.`)
 }
 
 /** A contract has its buyer's filter before its own. */

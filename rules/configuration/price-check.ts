@@ -1,5 +1,6 @@
 /** Checks what a configuration says of prices, and compiles the rules that make them depend on the lead. */
 
+import { checksIn } from '../filter/late.ts'
 import { type Adjustment, effectiveFloor } from '../money.ts'
 import type { HouseRules, Rule } from '../prices.ts'
 import { type Micros, micros, PPM_PER_WHOLE, parseMoney, ppm } from '../units.ts'
@@ -60,16 +61,32 @@ function keepHouseRules({ made }: Check, key: string, rules: HouseRules): void {
 function houseRules(
   check: Check,
   place: Place & { readonly campaign: string },
-  { floor_rules: floors, payout_rules: payouts }: Pick<Draft<CampaignFile>, 'floor_rules' | 'payout_rules'>,
+  {
+    floor_rules: floors,
+    payout_rules: payouts,
+    payout,
+  }: Pick<Draft<CampaignFile>, 'floor_rules' | 'payout_rules' | 'payout'>,
 ): HouseRules {
-  return {
-    floors: rulesAt(check, place, 'floor_rules', floors, ({ floor }) => optionalMoney(floor)),
-    payouts: rulesAt(check, place, 'payout_rules', payouts, ({ payout }, path) => {
-      checkPayout(check, `${path}.payout`, payout, place.campaign)
-      return payout === undefined ? null : payoutRule(payout)
-    }),
+  const ofFloor = rulesAt(check, place, 'floor_rules', floors, ({ floor }) => optionalMoney(floor))
+  const ofPayout = rulesAt(check, place, 'payout_rules', payouts, (rule, path) => {
+    checkPayout(check, `${path}.payout`, rule.payout, place.campaign)
+    return rule.payout === undefined ? null : payoutRule(rule.payout)
+  })
+  const checks = checksOf(check, ofPayout)
+  const own = payout ?? check.draft.campaigns?.[place.campaign]?.payout
+  const isOwed = own?.payout_on === 'accepted' || ofPayout.some(({ is }) => 'fixed' in is && is.on === 'accepted')
+  if (checks.length > 0 && isOwed) {
+    check.fault(
+      `${place.path}.payout_rules`,
+      `ask about the check "${checks[0]}", and a payout on acceptance is owed before it has answered: pay such leads alike.`,
+    )
   }
+  return { floors: ofFloor, payouts: ofPayout, checks: [...new Set([...checksOf(check, ofFloor), ...checks])] }
 }
+
+const checksOf = ({ made }: Check, rules: readonly Rule<unknown>[]): readonly string[] => [
+  ...new Set(rules.flatMap(({ when }) => checksIn(when, made.outputs))),
+]
 
 function rulesAt<F extends { readonly when?: unknown }, T>(
   check: Check,
@@ -136,7 +153,8 @@ function checkContract(check: Check, id: string, contract: Draft<ContractFile>):
   const floors = rulesAt(check, place, 'floor_rules', contract.floor_rules, ({ floor }) => optionalMoney(floor))
   const adjustments = rulesAt(check, place, 'adjust', contract.adjust, (rule, at) => adjustmentAt(check, at, rule))
   if (prices.length + floors.length + adjustments.length > 0) {
-    check.made.contractRules.set(id, { prices, floors, adjustments })
+    const checks = checksOf(check, [...prices, ...floors, ...adjustments])
+    check.made.contractRules.set(id, { prices, floors, adjustments, checks })
   }
   checkPrice(check, path, contract)
   checkBids(check, path, contract)

@@ -4,6 +4,8 @@ import { POSTBACK_EVENTS } from '../postback.ts'
 import { LIST_HASHES, LIST_KINDS } from '../suppression.ts'
 import { AlertShape, MailShape, RecipientShape } from './alert-schema.ts'
 import { DeliveryShape, signingSecrets } from './delivery-schema.ts'
+import { HealthShape } from './health-schema.ts'
+import { type CheckFile, CheckShape, checkNames } from './lead-check-schema.ts'
 import { AdjustRules, FloorRules, Payout, PayoutRules, PriceRules } from './price-schema.ts'
 import { address, byId, flag, id, list, money, object, opt, secret, text, whole, word } from './schema-words.ts'
 
@@ -41,6 +43,7 @@ export const DEFAULTS = {
     approval: 'operator',
     clawback: 'source',
   },
+  check_timeout_ms: 2_000,
 } as const
 
 /** No ping tier may take longer: beyond it a source's own client gives up. */
@@ -212,6 +215,7 @@ const CampaignShape = object({
   total_ms: opt(whole(100, TOTAL_MAX_MS, 'milliseconds')),
   duplicates: opt(CampaignDuplicates),
   suppress: Suppress(),
+  checks: checkNames(),
   allow_get: opt(flag()),
   form: opt(object({ honeypot: opt(text('the name of a field', 63)) })),
   offers: opt(
@@ -245,14 +249,6 @@ const Schedule = object({
 const Pause = object({
   until: text('the moment at which it resumes, such as 2026-03-05T09:00', 30),
   reason: opt(text('why')),
-})
-
-const Health = object({
-  failures: opt(whole(1, 10, 'failures among ten requests')),
-  retry_ms: opt(whole(100, 3_600_000, 'milliseconds')),
-  retry_max_ms: opt(whole(100, 3_600_000, 'milliseconds')),
-  pings: opt(whole(1, 10_000, 'pings under way')),
-  posts: opt(whole(1, 10_000, 'posts under way')),
 })
 
 const Balance = object({ credit: opt(money()), low: opt(money()) })
@@ -300,7 +296,7 @@ const BuyerShape = object({
   pause: opt(Pause),
   throttle: opt(Throttle),
   balance: opt(Balance),
-  health: opt(Health),
+  health: opt(HealthShape),
   duplicates: opt(BuyerDuplicates),
   suppress: Suppress(),
   caps: opt(Caps),
@@ -350,6 +346,7 @@ const ContractShape = object({
   idempotent: opt(flag()),
   in_doubt: opt(word('hold_unbilled', 'assume_sold', 'timeout_is_no_sale')),
   returns: opt(Returns),
+  checks: checkNames(),
   delivery: DeliveryShape,
 })
 
@@ -367,6 +364,7 @@ export const ConfigShape = object({
   recipients: opt(byId(RecipientShape)),
   mail: opt(MailShape),
   admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50), url: opt(page()) })),
+  checks: opt(byId(CheckShape)),
   network: opt(object({ allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)) })),
 })
 
@@ -378,6 +376,7 @@ export type BuyerFile = Static<typeof BuyerShape>
 export type ContractFile = Static<typeof ContractShape>
 export type ThrottleFile = Static<typeof Throttle>
 export type ScheduleFile = Static<typeof Schedule>
+export type { CheckFile }
 export type PauseFile = Static<typeof Pause>
 export type CapsFile = Static<typeof Caps>
 export type CampaignDuplicatesFile = Static<typeof CampaignDuplicates>

@@ -2,19 +2,22 @@
 
 import { type DuplicatePolicy, type Market, policiesOf } from '../duplicates.ts'
 import { prepareEligibility } from '../eligibility.ts'
+import { splitLate } from '../filter/late.ts'
 import { POSTBACK_EVENTS } from '../postback.ts'
 import type { ReturnTerms } from '../returns.ts'
 import type { Schedule } from '../schedule.ts'
 import { selfServiceOf } from '../self-service.ts'
 import type { Throttle } from '../throttle.ts'
 import { type Micros, ms, PPM_PER_WHOLE, parseMoney, ppm, wallMs } from '../units.ts'
-import type { AdForms, AdminKey, ApiKey, Buyer, BuyerHealth, Campaign, Contract, Snapshot, Source } from '../version.ts'
+import type { AdForms, AdminKey, ApiKey, Buyer, Campaign, Contract, Snapshot, Source } from '../version.ts'
 import { buildAlert, buildRecipient } from './alert-check.ts'
 import { balanceRule, capRules } from './cap-rules.ts'
 import { currencyOf, idsOf, type Made, sourceZone } from './check.ts'
 import { isPinged, priceFrom, tierOf } from './contract-check.ts'
 import { currencyDigits } from './currency.ts'
 import { buyerDuplicates, campaignDuplicates } from './duplicate-check.ts'
+import { healthOf } from './health.ts'
+import { contractNeeds } from './lead-checks.ts'
 import { payoutRule } from './price-check.ts'
 import {
   type BuyerFile,
@@ -156,7 +159,7 @@ function buildBuyer(id: string, buyer: BuyerFile, file: ConfigFile, made: Made):
     zone: buyer.zone,
     group: buyer.group ?? id,
     legalEntity: buyer.legal_entity ?? name,
-    health: buildHealth(buyer),
+    health: healthOf(buyer.health),
     tcpaText: buyer.tcpa_text ?? null,
     duplicates: buyerDuplicates(buyer.duplicates),
     suppress: buyer.suppress ?? [],
@@ -166,18 +169,6 @@ function buildBuyer(id: string, buyer: BuyerFile, file: ConfigFile, made: Made):
       ...capRules('buyer', id, buyer.zone, buyer.caps, schedulesAt(made, [`buyers.${id}`])),
       ...(buyer.balance ? [balanceRule(id, buyer.zone, buyerCurrency(file, id), buyer.balance.credit ?? '0.00')] : []),
     ],
-  }
-}
-
-/** A longest wait below the first one would end every wait before it began: the first one stands. */
-function buildHealth({ health }: BuyerFile): BuyerHealth {
-  const set = { ...DEFAULTS.health, ...health }
-  return {
-    failures: set.failures,
-    retryMs: ms(set.retry_ms),
-    retryMaxMs: ms(Math.max(set.retry_ms, set.retry_max_ms)),
-    pings: set.pings,
-    posts: set.posts,
   }
 }
 
@@ -217,6 +208,7 @@ function buildCampaign(
     totalMs: ms(campaign.total_ms ?? DEFAULTS.total_ms),
     duplicates,
     suppress: campaign.suppress ?? [],
+    checks: made.checks.get(id) ?? null,
     allowsGet: campaign.allow_get ?? false,
     form: { honeypot: campaign.form?.honeypot ?? DEFAULTS.honeypot },
     redirects: {
@@ -255,6 +247,7 @@ function buildContract(
   const price = priceFrom(contract)
   const paths = [`buyers.${buyer.id}`, `contracts.${id}`]
   const schedules = schedulesAt(made, paths)
+  const { early, late } = splitLate(made.filters.get(id) ?? null, made.outputs)
   return {
     id,
     seat,
@@ -271,7 +264,10 @@ function buildContract(
     minBid: money(contract.min_bid ?? DEFAULTS.floor),
     maxBid: contract.max_bid === undefined ? null : money(contract.max_bid),
     rules: made.contractRules.get(id) ?? null,
-    filter: made.filters.get(id) ?? null,
+    filter: early,
+    lateFilter: late,
+    checks: contract.checks ?? [],
+    needs: [...new Set([...(contract.checks ?? []), ...contractNeeds(made, id)])],
     sources: contract.sources ? new Set(contract.sources) : null,
     schedules,
     queueForMs: contract.when_closed === 'queue' ? (contract.queue_for_ms ?? DEFAULTS.queue_for_ms) : 0,

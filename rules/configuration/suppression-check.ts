@@ -14,8 +14,9 @@ export function checkLists(check: Check): void {
     })
   for (const id of idsOf(draft.campaigns)) named(`campaigns.${id}`, draft.campaigns![id]?.suppress)
   for (const id of idsOf(draft.buyers)) named(`buyers.${id}`, draft.buyers![id]?.suppress)
+  for (const id of idsOf(draft.checks)) used.add(draft.checks![id]?.list ?? '')
   for (const id of idsOf(draft.lists)) {
     if (!used.has(id) && !broken('campaigns') && !broken('buyers'))
-      warn(`lists.${id}`, 'no campaign and no buyer names this list, so it keeps nobody out.')
+      warn(`lists.${id}`, 'no campaign, no buyer and no check names this list, so it keeps nobody out.')
   }
 }

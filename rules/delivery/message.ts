@@ -7,7 +7,7 @@ import { PLAIN } from '../delivery.ts'
 import type { Vertical } from '../verticals.ts'
 import { type Format, readMap, SPREAD } from './map.ts'
 import { type Names, namesOf } from './names.ts'
-import { readText, type Text } from './placeholder.ts'
+import { type Fact, readText, type Text } from './placeholder.ts'
 import { readReply } from './reply.ts'
 
 export interface Readable {
@@ -23,6 +23,10 @@ export interface ReadMessage {
   readonly message: Message
   /** Fields of the lead that the message names itself, beside those of our own shape. */
   readonly used: readonly string[]
+  /** Checks whose outputs it names. */
+  readonly checks: readonly string[]
+  /** What else it names. */
+  readonly facts: readonly Fact[]
 }
 
 /** Where there are faults, of which the check has heard, the message means nothing. */
@@ -49,7 +53,7 @@ export function readMessage(readable: Readable): ReadMessage {
   if (file.soap !== undefined && format !== 'soap') check.fault(`${path}.soap`, 'belongs to format: soap. Remove it.')
   if (kind === 'post' && format === 'query' && names.used.size > 0)
     check.warn(`${path}.format`, 'puts the person into an address, which servers write into their logs: prefer form.')
-  return { message, used: [...names.used] }
+  return { message, used: [...names.used], checks: [...names.checks], facts: [...names.facts] }
 }
 
 export const isMail = (url: string | undefined): boolean => url !== undefined && /^smtps?:/i.test(url)
@@ -93,7 +97,7 @@ function checkMapped(check: Check, { path, delivery }: Readable, kind: 'ping' | 
   )
 }
 
-function spreads(body: unknown): boolean {
+export function spreads(body: unknown): boolean {
   if (typeof body !== 'object' || body === null) return false
   return Object.hasOwn(body, SPREAD) || Object.values(body).some(spreads)
 }
@@ -217,4 +221,4 @@ const namesSigned = (names: readonly object[], fact: string): boolean =>
   names.some((name) => 'signed' in name && name.signed === fact)
 
 /** What stands where the fields of the campaign are not known because it has faults. */
-export const UNREAD: ReadMessage = { message: PLAIN, used: [] }
+export const UNREAD: ReadMessage = { message: PLAIN, used: [], checks: [], facts: [] }

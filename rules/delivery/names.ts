@@ -15,6 +15,10 @@ const HASHED: ReadonlySet<string> = new Set(['phone', 'email'])
 export interface Names extends Reader {
   /** Every field of the lead that was named, in the order of first mention. */
   readonly used: ReadonlySet<string>
+  /** Every check whose output was named. */
+  readonly checks: ReadonlySet<string>
+  /** What else was named, such as `source`. */
+  readonly facts: ReadonlySet<Fact>
 }
 
 /** A reader for the texts of one message. `signing`: the text of a signature, which knows what is signed. */
@@ -26,9 +30,13 @@ export function namesOf(
   signing = false,
 ): Names {
   const used = new Set<string>()
+  const checks = new Set<string>()
+  const facts = new Set<Fact>()
   const typeOf = (field: string): string => vertical.fields.find((one) => one.name === field)?.type ?? ''
   return {
     used,
+    checks,
+    facts,
     tables: tablesOf(delivery),
     keys: (delivery.keys ?? {}) as Readonly<Record<string, string | undefined>>,
     hint: check.hint,
@@ -44,6 +52,8 @@ export function namesOf(
     isPhone: (name) => 'field' in name && name.part === null && typeOf(name.field) === 'phone',
     seen: (slot, path) => {
       for (const name of slot.names) {
+        if ('output' in name) checks.add(name.output.slice(0, name.output.indexOf('.')))
+        if ('fact' in name) facts.add(name.fact)
         if (!('field' in name)) continue
         used.add(name.field)
         if (kind === 'ping') checkPingable(check, vertical, slot, name.field, path)
@@ -93,6 +103,7 @@ function nameOf(
     check.fault(path, 'holds a placeholder without a name: write {field}, and {{ or }} for a brace itself.')
     return null
   }
+  if (check.made.outputs.has(word)) return { output: word }
   const [head = '', part = null, ...more] = word.split('.')
   const field = vertical.fields.find((one) => one.name === head)
   if (!field) {

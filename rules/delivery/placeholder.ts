@@ -21,6 +21,8 @@ export type SignedFact = (typeof SIGNED_FACTS)[number]
 /** `part` is a component of the field, such as the area of a phone; `key` a key of the delivery itself. */
 export type Name =
   | { readonly field: string; readonly part: string | null }
+  /** Of a check, as `fraud.score`. */
+  | { readonly output: string }
   | { readonly fact: Fact }
   | { readonly signed: SignedFact }
   | { readonly key: string }

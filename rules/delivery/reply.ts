@@ -83,7 +83,7 @@ export function readReply(file: Draft<ReplyFile>, at: string, fault: Fault): Rep
 const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function readTests(value: unknown, at: string, flat: boolean, fault: Fault): readonly Test[] {
+export function readTests(value: unknown, at: string, flat: boolean, fault: Fault): readonly Test[] {
   const list = Array.isArray(value) ? value : [value]
   if (list.length === 0 || list.length > 20) fault(at, 'takes one to 20 tests, any of which is enough.')
   return list.flatMap((one, place) => readTest(one, Array.isArray(value) ? `${at}[${place}]` : at, flat, fault) ?? [])
@@ -139,7 +139,7 @@ function readPattern(value: unknown, at: string, fault: Fault): string | null {
   }
 }
 
-function readFinds(value: unknown, at: string, flat: boolean, fault: Fault): readonly Find[] {
+export function readFinds(value: unknown, at: string, flat: boolean, fault: Fault): readonly Find[] {
   const list = Array.isArray(value) ? value : [value]
   if (list.length === 0 || list.length > 20)
     fault(at, 'takes one to 20 places, the first of which counts that has something.')

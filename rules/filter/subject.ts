@@ -30,6 +30,12 @@ export interface Reading {
   readonly readKey: string
 }
 
+/** An output of a check. `key`: under which the lead has it. */
+export interface OutputSubject {
+  readonly kind: PartKind
+  readonly key: string
+}
+
 /** What conditions of one campaign share. */
 export interface Scope {
   readonly vertical: Vertical
@@ -37,14 +43,18 @@ export interface Scope {
   readonly zone: string
   /** Ids of sources that there are; null: any text may be one. */
   readonly sources: ReadonlySet<string> | null
+  /** Outputs of checks, by the name under which conditions ask about them. */
+  readonly outputs: ReadonlyMap<string, OutputSubject>
   readonly dictionary: Dictionary
   /** Subjects by name, as far as somebody asked for them. */
   readonly subjects: Map<string, Subject | null>
 }
 
-export function scopeOf(vertical: Vertical, more: { zone?: string; sources?: ReadonlySet<string> } = {}): Scope {
-  const { zone = 'UTC', sources = null } = more
-  return { vertical, zone, sources, dictionary: new Dictionary(), subjects: new Map() }
+export const NO_OUTPUTS: Scope['outputs'] = new Map()
+
+export function scopeOf(vertical: Vertical, more: Partial<Pick<Scope, 'zone' | 'sources' | 'outputs'>> = {}): Scope {
+  const { zone = 'UTC', sources = null, outputs = NO_OUTPUTS } = more
+  return { vertical, zone, sources, outputs, dictionary: new Dictionary(), subjects: new Map() }
 }
 
 /** Words of the language itself, which no field may have for a name. */
@@ -69,7 +79,9 @@ export function subjectOf(scope: Scope, name: string): Subject | null {
   return subject
 }
 
-function findSubject({ vertical, sources }: Scope, name: string): Subject | null {
+function findSubject({ vertical, sources, outputs }: Scope, name: string): Subject | null {
+  const output = outputs.get(name)
+  if (output !== undefined) return outputSubject(name, output)
   if (name === 'source') return sourceSubject(sources)
   if (name === 'consent_age_minutes') return consentAge(vertical)
   const dot = name.indexOf('.')
@@ -164,6 +176,13 @@ function plainSubject(name: string, kind: PartKind, read: Read, member = PART_ME
   const itself = { read, readKey: name }
   const limit = LIMITS[kind](member)
   return { name, kind, many: false, read, ends: { min: itself, max: itself }, member, limit, dated: false, place: null }
+}
+
+/** Words of a service are compared without case, which services change without telling. */
+function outputSubject(name: string, { kind, key }: OutputSubject): Subject {
+  if (kind !== 'text') return plainSubject(name, kind, (lead) => lead.outputs?.get(key))
+  const member = (value: unknown) => (isScalar(value) && value !== '' ? String(value).toLowerCase() : null)
+  return plainSubject(name, 'text', (lead) => (lead.outputs?.get(key) as string | undefined)?.toLowerCase(), member)
 }
 
 function sourceSubject(sources: ReadonlySet<string> | null): Subject {

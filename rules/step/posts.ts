@@ -15,7 +15,7 @@ const MAX_ATTEMPTS = 3
 
 type SellingEvent = Exclude<
   AuctionEvent,
-  { on: 'open' | 'bid' | 'noBid' | 'late' | 'recovered' | 'deadline' | 'turn' | 'answerBy' | 'durable' }
+  { on: 'open' | 'bid' | 'noBid' | 'late' | 'recovered' | 'checked' | 'deadline' | 'turn' | 'answerBy' | 'durable' }
 >
 
 /** Which phase each selling event belongs to; in any other phase it is an echo and changes nothing. */

@@ -23,7 +23,8 @@ export function decide(state: AuctionState, out: AuctionCommand[]): void {
 }
 
 /** Nobody bought it; somebody who is closed may yet. */
-function unsoldStatus({ excluded }: AuctionState): 'unsold' | 'queued' {
+function unsoldStatus({ excluded, refused }: AuctionState): 'unsold' | 'queued' {
+  if (refused) return 'unsold'
   const waits = Object.hasOwn(excluded.excluded, 'queued') || excluded.crowd?.reasons.includes('queued')
   return waits ? 'queued' : 'unsold'
 }

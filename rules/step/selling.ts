@@ -38,7 +38,7 @@ export function moveOn(state: AuctionState, at: number, out: AuctionCommand[]): 
 /** Opens tiers until one has something under way; when none is left, decides the lead. */
 export function openNextTier(state: AuctionState, at: number, out: AuctionCommand[]): void {
   while (++state.tier < state.terms.tiers.length) {
-    const members = state.seats.filter((seat) => seat.terms.tier === state.tier)
+    const members = state.seats.filter((seat) => seat.terms.tier === state.tier && seat.outcome === null)
     if (members.length === 0) continue
     state.copiesUsed = new Array(state.terms.tiers[state.tier]!.copies).fill(false)
     if (isAuction(state)) openAuction(state, members, at, out)

@@ -43,6 +43,10 @@ export interface AuctionState {
   terms: AuctionTerms
   seats: SeatState[]
   excluded: Pick<Opening, 'excluded' | 'crowd'>
+  /** While checks are asked: how the seats stand but for them. */
+  checking: Opening | null
+  /** A check of the campaign keeps the lead from everybody. */
+  refused: boolean
   asks: boolean
   promise: PayoutPromise | null
   /** Seats that would have been held, had the auction not only asked. */
@@ -84,6 +88,8 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     terms,
     seats: [],
     excluded: { excluded: {} },
+    checking: null,
+    refused: false,
     asks: false,
     promise: null,
     offered: [],

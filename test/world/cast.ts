@@ -2,6 +2,7 @@
 import type { Opening } from '../../rules/auction.ts'
 import { capsOf, keyPrefix, placesOf, windowWord } from '../../rules/calendar.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
+import { withChecks } from '../../rules/checks.ts'
 import { type EligibilityHints, openingOf } from '../../rules/eligibility.ts'
 import { type Lead, parseLead } from '../../rules/lead.ts'
 import { payoutOf } from '../../rules/money.ts'
@@ -63,9 +64,10 @@ export function castStory(story: Story): Cast {
   }
 }
 
-function openingIn({ asks, offer }: Story, { campaign }: Stage, opening: Sorted, opensAt: WallMs): Sorted {
-  if (offer) return openingOfOffer(opening, campaign, offerUse(offer, campaign, opensAt), opensAt)
-  return asks ? { ...opening, asks } : opening
+function openingIn({ asks, offer }: Story, { campaign, source }: Stage, opening: Sorted, opensAt: WallMs): Sorted {
+  const use = offer && offerUse(offer, campaign, opensAt)
+  if (use) return withChecks(openingOfOffer(opening, campaign, use, opensAt), campaign, source)
+  return asks ? { ...opening, asks } : withChecks(opening, campaign, source)
 }
 
 function offerUse(told: StoryOffer, campaign: Campaign, opensAt: WallMs): OfferUse {

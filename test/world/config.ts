@@ -63,6 +63,7 @@ export function configOf(story: Story): object {
         payout: terms.payout,
         payout_rules: terms.payoutRules,
         total_ms: terms.totalMs,
+        checks: terms.checks,
         plan: story.plan.map(({ tier, strategy, copies, pingMs, earlyClose }) =>
           given({ tier, strategy, copies, ping_ms: pingMs ?? NOBODY_IS_PINGED_MS, early_close: earlyClose }),
         ),
@@ -70,6 +71,7 @@ export function configOf(story: Story): object {
       }),
     },
     buyers: Object.fromEntries(buyers),
+    ...(story.checks && checksFile(story.checks)),
     contracts: Object.fromEntries(
       Object.entries(story.contracts).map(([id, contract]) => [id, contractFile(story, id, contract)]),
     ),
@@ -94,6 +96,7 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     max_bid: contract.maxBid,
     adjust: contract.adjust,
     filter: contract.filter,
+    checks: contract.checks,
     schedule: contract.schedule,
     pause: contract.pause,
     when_closed: contract.whenClosed,
@@ -105,6 +108,12 @@ function contractFile(story: Story, id: string, contract: StoryContract): object
     in_doubt: contract.inDoubt,
     delivery: given({ ping_url: contract.ping && `${url}/ping`, post_url: `${url}/post` }),
   })
+}
+
+function checksFile(checks: NonNullable<Story['checks']>): object {
+  const files = Object.entries(checks).map(([id, { file }]) => [id, file] as const)
+  const lists = files.flatMap(([, file]) => ('list' in file ? [[String(file.list), { of: 'phone' }]] : []))
+  return { checks: Object.fromEntries(files), ...(lists.length > 0 && { lists: Object.fromEntries(lists) }) }
 }
 
 function capsFile(caps: StoryCaps | undefined, terms: object = {}): object | undefined {

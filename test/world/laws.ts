@@ -3,7 +3,7 @@ import type { AuctionTerms, SeatTerms } from '../../rules/auction.ts'
 import { bucketsBehind, keyPrefix } from '../../rules/calendar.ts'
 import { effectiveFloor, payoutOf } from '../../rules/money.ts'
 import { leadSeats, leadTerms } from '../../rules/prices.ts'
-import { replay, type TraceRow } from '../../rules/trace.ts'
+import { checkedOf, replay, type TraceRow } from '../../rules/trace.ts'
 import { type Micros, micros, PPM_PER_WHOLE } from '../../rules/units.ts'
 import { pingCourse, postCourse } from './buyers.ts'
 import type { Played } from './machine.ts'
@@ -23,7 +23,9 @@ const WALKS = new WeakMap<Played, Walk>()
 function walkOf(played: Played): Walk {
   const known = WALKS.get(played)
   if (known) return known
-  const { eligible, prices, bids = [] } = played.cast.opening
+  const { eligible, bids = [] } = played.cast.opening
+  const checked = checkedOf(played)
+  const prices = checked ? checked.prices : played.cast.opening.prices
   const seats = [...leadSeats(played.terms, eligible, prices)]
   for (const [seat, price] of bids)
     seats[seat] = { ...seats[seat]!, price, pinged: false, minBid: micros(0), maxBid: null }
@@ -221,7 +223,8 @@ const payoutIsOwed: Law = (played) => {
   if (sold && (sold.payout !== right || sold.copies !== ledger.sales.length)) return 'the answer tells another payout'
   if ((decided === 'sold') !== ledger.sales.length > 0 && decided)
     return `decided ${decided}, sold ${ledger.sales.length}`
-  const isOwed = 'fixed' in terms.payout && terms.payout.on === 'accepted' && cast.opening.owed !== undefined
+  const isTaken = cast.opening.owed !== undefined && checkedOf(played)?.refused === undefined
+  const isOwed = 'fixed' in terms.payout && terms.payout.on === 'accepted' && isTaken
   const unsold = answers.find((one) => one.status === 'unsold')
   if (unsold && unsold.payout !== (isOwed ? aloneMakes(terms, 0) : 0)) return 'an unsold lead earns something else'
   const cut = ledger.sales.some((sale) => sale.priceCut)

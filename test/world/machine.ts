@@ -3,9 +3,10 @@
 import { endsAtOf } from '../../buyers/bid-end.ts'
 import type { PostEnd } from '../../buyers/wire.ts'
 import type { ResultRow } from '../../engine/store/port.ts'
-import type { AuctionCommand, AuctionEvent, AuctionTerms, Outcome } from '../../rules/auction.ts'
+import type { AuctionCommand, AuctionEvent, AuctionTerms, CheckSaid, Outcome } from '../../rules/auction.ts'
 import { capsOf, placesOf } from '../../rules/calendar.ts'
 import { Caps, fullWindow, type PlaceGroup } from '../../rules/caps.ts'
+import { judged, withOutputs } from '../../rules/checks.ts'
 import { LEVELS } from '../../rules/sightings.ts'
 import { awaitsPing, awaitsTurn, bidOf, pingCounts } from '../../rules/step/pings.ts'
 import { type AuctionState, newAuction } from '../../rules/step/state.ts'
@@ -17,6 +18,7 @@ import { micros, ms, type WallMs, wallMs } from '../../rules/units.ts'
 import type { Contract } from '../../rules/version.ts'
 import { ScriptedWire } from './buyers.ts'
 import { type Cast, castStory, earlierTurns, usedCaps } from './cast.ts'
+import { ScriptedChecks } from './checks.ts'
 import { VirtualClock } from './clock.ts'
 import { PaperLedger } from './ledger.ts'
 import type { Story, StoryEnd } from './story.ts'
@@ -70,6 +72,7 @@ class MachinePlay {
   readonly #cast: Cast
   readonly #clock: VirtualClock
   readonly #wire: ScriptedWire
+  readonly #checks: ScriptedChecks
   readonly #caps: Caps
   readonly #turns = new Turns()
   readonly #ledger: PaperLedger
@@ -89,6 +92,7 @@ class MachinePlay {
     this.#cast = cast
     this.#clock = new VirtualClock(cast.opensAt)
     this.#wire = parts.wire?.(this.#clock, story) ?? new ScriptedWire(this.#clock, story)
+    this.#checks = new ScriptedChecks(this.#clock, story)
     this.#caps = parts.caps ?? new Caps()
     this.#ledger = parts.ledger ?? new PaperLedger()
     this.#step = parts.step ?? step
@@ -174,6 +178,8 @@ class MachinePlay {
 
   #obeyOne(command: AuctionCommand): void {
     switch (command.do) {
+      case 'check':
+        return this.#check(command)
       case 'ping':
         return this.#ping(command)
       case 'turn':
@@ -203,6 +209,20 @@ class MachinePlay {
   #reply(after: number | undefined, reply: () => void): void {
     if (after) this.#clock.after(ms(after), reply)
     else this.#replies.push(reply)
+  }
+
+  #check({ checks }: Command<'check'>): void {
+    const { campaign, source, lead, opening } = this.#cast
+    const said: CheckSaid[] = []
+    let told = 0
+    checks.forEach((name, place) => {
+      this.#checks.ask(campaign.checks!.all.get(name)!, null, (one) => {
+        said[place] = one
+        if (++told < checks.length) return
+        const known = withOutputs(lead, said)
+        this.#hear({ on: 'checked', at: this.#now, checked: judged(campaign, source, known, opening.eligible, said) })
+      })
+    })
   }
 
   #ping({ seats, deadlineAt, tier }: Command<'ping'>): void {

@@ -20,6 +20,7 @@ import { auctionTerms } from '../../rules/terms.ts'
 import { outcomeWords, replay } from '../../rules/trace.ts'
 import { ms, parseMoney, wallMs } from '../../rules/units.ts'
 import { type Campaign, type Contract, compileVersion, type Snapshot } from '../../rules/version.ts'
+import { NO_CHECKS } from './checks.ts'
 import { endsOf } from './machine.ts'
 
 export interface PeopleBuyer {
@@ -310,6 +311,7 @@ export function peoplePorts(
     sourcePaused: () => false,
     keyUsed: () => {},
     denied: () => null,
+    checks: NO_CHECKS,
     lateReply: () => {},
     givenUp: () => {},
     throttled: () => null,

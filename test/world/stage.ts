@@ -12,6 +12,7 @@ import { outcomeWords, traceLines } from '../../rules/trace.ts'
 import { micros } from '../../rules/units.ts'
 import { ScriptedWire } from './buyers.ts'
 import { type Cast, castStory, earlierTurns, usedCaps } from './cast.ts'
+import { ScriptedChecks } from './checks.ts'
 import { VirtualClock } from './clock.ts'
 import { MemoryLedger, PaperLedger } from './ledger.ts'
 import { answersOf, deniedBy, endsOf, isUnsure, LEAD_ID, type Played, receivedRow, wireLead } from './machine.ts'
@@ -189,6 +190,7 @@ function portsOf(
     released: repeats.released,
     mayAct: () => !isUnsure(story, clock.mono()),
     denied: (_, { id }) => deniedBy(story, id, clock.mono()),
+    checks: new ScriptedChecks(clock, story),
     throttled: () => null,
     sawFull: () => {},
     lateReply: () => {},

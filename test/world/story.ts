@@ -29,6 +29,16 @@ export type PostScript =
 /** The first five leave no byte behind; of the last two nobody knows what the buyer read. */
 export type WireFault = 'dns' | 'connect' | 'tls' | 'guard' | 'breaker' | 'reset' | 'truncated'
 
+/**
+ * What a check's service does. An answer after the check's time is none. `body` is its reply, as the check of the
+ * configuration reads it; `listed` what a list says.
+ */
+export type CheckScript =
+  | 'silent'
+  | { readonly after: number; readonly body: unknown; readonly status?: number }
+  | { readonly after: number; readonly fault: string }
+  | { readonly listed: boolean }
+
 type Used<T> = T | Readonly<Record<string, T>>
 /**
  * What is used, and the limit. Windows count leads; behind `spend.` stands money as text; `30m` is a rolling window. What is
@@ -60,6 +70,7 @@ export interface StoryContract {
   readonly maxBid?: string
   readonly adjust?: readonly StoryRule<{ readonly factor: number } | { readonly amount: string }>[]
   readonly filter?: unknown
+  readonly checks?: readonly string[]
   readonly postMs?: number
   /** What becomes of a post that nobody answers. */
   readonly inDoubt?: 'hold_unbilled' | 'assume_sold' | 'timeout_is_no_sale'
@@ -148,6 +159,7 @@ export interface Story {
     readonly payoutRules?: readonly StoryRule<{ readonly payout: StoryPayout }>[]
     readonly sourcePayout?: StoryPayout
     readonly sourcePayoutRules?: readonly StoryRule<{ readonly payout: StoryPayout }>[]
+    readonly checks?: readonly string[]
     /** The source takes no less for a lead. */
     readonly minPayout?: string
   }
@@ -157,6 +169,8 @@ export interface Story {
   readonly buyers?: Readonly<Record<string, object>>
   /** Caps of others than contracts: `source`, `campaign`, `buyer acme`. */
   readonly caps?: Readonly<Record<string, StoryCaps>>
+  /** By id, as in the configuration file, and what its service does with the lead. */
+  readonly checks?: Readonly<Record<string, { readonly file: object; readonly does: CheckScript }>>
   /** The source only pings. */
   readonly asks?: true
   readonly offer?: StoryOffer

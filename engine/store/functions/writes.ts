@@ -254,7 +254,7 @@ const WRITE_FINALS = `
     with given as materialized (
       select * from json_to_recordset(p_rows) as g(
         "leadId" uuid, term integer, status text, payout bigint, copies integer, reasons text[], "redirectUrl" text,
-        trace json, sighting json, outcomes json, awaited boolean, "wakeAt" bigint, "queueUntil" bigint)
+        trace json, sighting json, outcomes json, awaited boolean, costs json, "wakeAt" bigint, "queueUntil" bigint)
     ), asleep as (
       -- Without an owner nobody takes it over before it is woken.
       update leads l set owner = 0, trace = g.trace::text, wake_at = to_timestamp(g."wakeAt" / 1000.0),
@@ -262,15 +262,31 @@ const WRITE_FINALS = `
       from given g
       where g.status = 'queued' and l.id = g."leadId" and l.id between p_low and p_high
         and l.id = any(array(select "leadId" from given)) and l.owner = p_engine and l.term = g.term and l.status is null
+      returning l.id, l.currency, l.test, g.costs
     ), ended as (
       update leads l set
         status = g.status, payout = g.payout, copies = g.copies, reasons = g.reasons, redirect_url = g."redirectUrl",
-        trace = g.trace::text, decided_at = now()
+        trace = g.trace::text, decided_at = now(),
+        -- A lead that a check of the campaign refused was not taken after all.
+        owed = case when g.status = 'unsold' then g.payout else l.owed end
       from given g
       where l.id = g."leadId" and l.id between p_low and p_high and l.id = any(array(select "leadId" from given))
         and l.owner = p_engine and l.term = g.term and l.status is null and g.status <> 'queued'
       returning l.id, l.campaign, l.source, l.test, l.fingerprints, l.payout, l.currency, g.status, g.outcomes, g.sighting,
-        g.awaited
+        g.awaited, g.costs
+    ), charged as (
+      -- Whoever slept is checked again when it is woken, and pays again.
+      insert into entries as n (lead_id, copy, cause, account, amount, currency)
+      select c.id, 0, 'check', a.account, a.amount, c.currency
+      from (
+        select id, currency, test, costs from ended union all select id, currency, test, costs from asleep
+      ) as c cross join lateral (
+        select 'check:' || key as account, value::bigint as amount from json_each_text(c.costs)
+        union all
+        select 'margin', -sum(value::bigint) from json_each_text(c.costs)
+      ) as a
+      where c.costs is not null and not c.test
+      on conflict (lead_id, copy, cause, account) do update set amount = n.amount + excluded.amount
     ), seen as (
       insert into sightings (lead_id, campaign, fingerprints, level, sold, asked, at, until)
       select e.id, e.campaign, e.fingerprints, s.level, s.sold, s.asked, to_timestamp(s.at / 1000.0),
