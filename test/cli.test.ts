@@ -76,7 +76,7 @@ describe('a configuration as code', () => {
 })
 
 describe('a report', () => {
-  const asked = ['report', '--from', '2026-03-02', '--to', '2026-03-03']
+  const asked = ['report', '--from=2026-03-02', '--to=2026-03-03']
   beforeAll(async () => {
     await kit.kit.ask(`
       insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid, sold, copies, pinged, bids, bid_sum, revenue, payout)
@@ -123,7 +123,7 @@ describe('a report', () => {
   it('says what it does not know', async () => {
     expect((await gavelpost([...asked, '--by', 'colour'])).error).toMatch(/query\.by: knows no "colour"/)
     expect((await gavelpost([...asked, '--columns', 'colour'])).error).toMatch(/^There is no column "colour"/)
-    expect((await gavelpost(['report', '--from', 'monday'])).error).toMatch(/^--from is monday: write it as/)
+    expect((await gavelpost(['report', '--from=monday'])).error).toMatch(/^monday is no moment: write it as/)
   })
 })
 

@@ -46,17 +46,19 @@ function queryOf(options: Context['options']): URLSearchParams {
     query.set(name!, value.join('='))
   }
   const now = DateTime.fromMillis(Date.now(), { zone: 'UTC' })
-  query.set('from', momentOf('--from', options['from'], zone) ?? zulu(now.startOf('day').minus({ days: DAYS - 1 })))
-  query.set('to', momentOf('--to', options['to'], zone) ?? zulu(now))
+  const { from, to } = options
+  const span = {
+    from: from === undefined ? now.startOf('day').minus({ days: DAYS - 1 }) : momentOf(from, zone),
+    to: to === undefined ? now : momentOf(to, zone),
+  }
+  for (const [name, moment] of Object.entries(span))
+    query.set(name, moment.toUTC().toISO({ suppressMilliseconds: true })!)
   return query
 }
 
-/** A day begins in the zone that is asked for. Null: none was given. */
-function momentOf(name: string, text: string | undefined, zone: string): string | null {
-  if (text === undefined) return null
+/** A day begins in the zone that is asked for. */
+function momentOf(text: string, zone: string): DateTime {
   const moment = DateTime.fromISO(text, { zone })
-  if (!moment.isValid) throw new Complaint(`${name} is ${text}: write it as 2026-03-02 or 2026-03-02T14:00.`, 2)
-  return zulu(moment)
+  if (!moment.isValid) throw new Complaint(`${text} is no moment: write it as 2026-03-02 or 2026-03-02T14:00.`, 2)
+  return moment
 }
-
-const zulu = (moment: DateTime): string => moment.toUTC().toISO({ suppressMilliseconds: true })!
