@@ -195,9 +195,9 @@ async function openCore(options: EngineOptions): Promise<Core> {
 }
 
 function portalOf({ env, foundation, clock, log }: EngineOptions, hot: HotStore, core: () => Core): Portal {
-  const { databaseUrl, vault, configuration } = foundation
+  const { databaseUrl, vault, sealer, configuration } = foundation
   return new Portal({
-    ...{ databaseUrl, clock, hot, vault, log, governs: configuration.inLedger },
+    ...{ databaseUrl, clock, hot, vault, sealer, log, governs: configuration.inLedger },
     mayServeExample: 'host' in listenOn(env, true),
     snapshot: () => core().snapshot,
     share: () => core().lookout.share,

@@ -67,13 +67,17 @@ it('nothing of one buyer or source is there for another', async () => {
     await kit.read('POST', '/v1/buyer/dispositions', 'acme', { lead_id: theirs, status: 'sold' }),
     await kit.read('PATCH', '/v1/buyer/contracts/bolt', 'acme', { paused: true }),
     await kit.read('DELETE', `/v1/buyer/blocks/${block.id}`, 'acme'),
+    await kit.read('POST', '/v1/buyer/returns', 'acme', { lead_id: theirs, reason_code: 'fraud' }),
+    await kit.read('GET', `/v1/buyer/returns/${theirs}`, 'acme'),
   ]
-  expect(asked.map(({ status }) => status)).toEqual([404, 404, 404])
+  expect(asked.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404])
   const ALL = 'from=2026-01-01T00:00:00Z&to=2090-01-01T00:00:00Z'
   const seen = async (paths: readonly string[], key: string) =>
     JSON.stringify(await Promise.all(paths.map(async (path) => (await kit.read('GET', path, key)).body)))
-  const buyers = ['contracts', 'blocks', `sales?${ALL}`, `statement?${ALL}`].map((path) => `/v1/buyer/${path}`)
-  const sources = [`leads?${ALL}`, `statement?${ALL}`].map((path) => `/v1/source/${path}`)
+  const buyers = ['contracts', 'blocks', 'returns', `sales?${ALL}`, `statement?${ALL}`].map(
+    (path) => `/v1/buyer/${path}`,
+  )
+  const sources = [`leads?${ALL}`, `statement?${ALL}`, `report?${ALL}`].map((path) => `/v1/source/${path}`)
   expect(await seen(buyers, 'acme')).not.toMatch(/bolt|forge|mill|S-2|14\.00/)
   expect(await seen(buyers, 'bolt')).toMatch(theirs)
   expect(await seen(sources, 'mill')).not.toMatch(/acme|bolt|forge|F-1/)

@@ -4,11 +4,14 @@ import type { Operation } from '../engine/admin/operation.ts'
 import { loadNewest } from '../engine/configuration/ledger.ts'
 import { Publishing } from '../engine/configuration/publishing.ts'
 import { Vault } from '../engine/configuration/vault.ts'
+import { Versions } from '../engine/configuration/versions.ts'
 import { createEdge, type Edge } from '../engine/edge.ts'
 import { portalOperations } from '../engine/portal/operations.ts'
 import { Portal } from '../engine/portal/portal.ts'
+import { Returns } from '../engine/returns/returns.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
 import type { ReceivedRow, ResultRow } from '../engine/store/port.ts'
+import { leadJson } from '../rules/lead.ts'
 import { micros } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import { goodConfig, sha256 } from './admin-kit/configs.ts'
@@ -32,7 +35,15 @@ export function portalConfig(): Loose {
     pause: true,
     caps: { day: { min: 10, max: 100 }, hour: {}, spend: { day: { max: '500.00' } } },
   }
+  config.contracts.acme.returns = { approval: 'automatic', share: 1, max_age_days: 7 }
   return config
+}
+
+/** A sealed lead that came with this sub-id. */
+export function withSub(sub1: string): Partial<ReceivedRow> {
+  const row = received()
+  const said = { vertical: 'solar', receivedAt: row.receivedAt, values: new Map(), unknown: {}, leadRef: null }
+  return { leadId: row.leadId, ...sealer.seal(row.leadId, leadJson({ ...said, subs: { sub1 } })) }
 }
 
 export class PortalKit {
@@ -64,12 +75,13 @@ export class PortalKit {
     if (patient) hot.rate = async (_, want) => want
     const parts = { clock, hot, snapshot: () => this.snapshot }
     this.#portal = new Portal({
-      ...{ ...parts, vault, databaseUrl: kit.url, governs: true, mayServeExample: true },
+      ...{ ...parts, vault, sealer, databaseUrl: kit.url, governs: true, mayServeExample: true },
       share: () => 1,
       keyUsed: (key) => this.used.push(key),
       log: () => {},
     })
-    this.operations = portalOperations({ ...parts, db: kit.db, publishing })
+    const returns = new Returns({ db: kit.db, sealer, versions: new Versions(kit.db) })
+    this.operations = portalOperations({ ...parts, db: kit.db, publishing, returns })
   }
 
   /** `patient`: no key ever asks too fast. */

@@ -2,9 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { enterBalance } from '../engine/balances.ts'
 import { readCsv } from '../engine/csv.ts'
+import { reportOf } from '../engine/reports/report.ts'
+import { Reporter } from '../engine/reports/reporter.ts'
 import { DISPOSITIONS } from '../rules/dispositions.ts'
 import { micros } from '../rules/units.ts'
-import { PortalKit } from './portal-kit.ts'
+import { clock, sealer } from './ledger-kit.ts'
+import { PortalKit, withSub } from './portal-kit.ts'
 
 let kit: PortalKit
 beforeAll(async () => {
@@ -123,6 +126,94 @@ describe('dispositions', () => {
   })
 })
 
+describe('returns', () => {
+  const giveBack = (body: object, key = 'acme') => kit.read('POST', '/v1/buyer/returns', key, body)
+
+  it('are asked for once, by the terms of the sale, and told in the sales', async () => {
+    const lead_id = await kit.sell('acme')
+    const asked = { lead_id, reason_code: 'wrong_number', note: 'nobody there' }
+    const [first, again] = [await giveBack(asked), await giveBack(asked)]
+    expect([first.status, first.body.state]).toEqual([200, 'approved'])
+    expect(again.body).toEqual(first.body)
+    const { body } = await get(`/v1/buyer/returns/${first.body.id}`, 'acme')
+    expect(body).toMatchObject({ lead_id, contract: 'acme', price: '20.00', note: 'nobody there', why: null })
+    expect(JSON.stringify(body)).not.toMatch(/mill|14\.00|clawback/)
+    const sold = (await get('/v1/buyer/sales?limit=1000', 'acme')).body.items
+    expect(sold.find((one: { lead_id: string }) => one.lead_id === lead_id).returned).toBe(true)
+    expect((await get('/v1/buyer/returns', 'acme')).body.items).toMatchObject([{ lead_id, state: 'approved' }])
+    const [row] = (await get('/v1/source/leads?limit=1000&status=sold', 'mill')).body.items.filter(
+      (one: { lead_id: string }) => one.lead_id === lead_id,
+    )
+    expect(row).toMatchObject({ returned: true, earned: '0.00' })
+  })
+
+  it('of others, of unknown leads and beyond the terms are refused', async () => {
+    const [mine, theirs] = [await kit.sell('acme'), await kit.sell('bolt')]
+    const reason_code = 'wrong_number'
+    expect((await giveBack({ lead_id: theirs, reason_code })).status).toBe(404)
+    expect((await giveBack({ lead_id: theirs, contract: 'bolt', reason_code })).status).toBe(404)
+    expect((await giveBack({ lead_id: NOBODY, reason_code })).status).toBe(404)
+    expect((await giveBack({ lead_id: mine, reason_code: 'eaten' })).body.detail).toMatch(/There is no reason "eaten"/)
+    expect((await giveBack({ lead_id: theirs, reason_code }, 'bolt')).status).toBe(409)
+    const given = (await giveBack({ lead_id: mine, reason_code })).body.id
+    expect((await get(`/v1/buyer/returns/${given}`, 'bolt')).status).toBe(404)
+    expect((await get('/v1/buyer/returns', 'bolt')).body.items).toEqual([])
+  })
+})
+
+describe('the closed loop', () => {
+  it('leads from what buyers say of their leads back to the channels that they came by', async () => {
+    const own = await PortalKit.open()
+    try {
+      const reporter = new Reporter({ db: own.kit.db, sealer, clock, log: () => {} })
+      const leads = [await own.sell('acme', withSub('fb')), await own.sell('acme', withSub('fb'))]
+      leads.push(await own.sell('bolt', withSub('tv')), await own.refuse(withSub('tv')))
+      await reporter.pass()
+      const span = { from: new Date(Date.now() - 86_400_000), to: new Date(Date.now() + 86_400_000) }
+      const report = async () => {
+        const rows = await reportOf(own.kit.db, { ...span, by: ['source', 'sub1'], per: null, zone: 'UTC' })
+        return rows!.map(({ sub1, copies, contact_rate, disposed_revenue }) => [
+          ...[sub1, copies, contact_rate, disposed_revenue],
+        ])
+      }
+      expect(await report()).toEqual([
+        ['fb', 2, 0, '0.00'],
+        ['tv', 1, 0, '0.00'],
+      ])
+      const say = (lead_id: string, status: string, key: string, more = {}) =>
+        own.read('POST', '/v1/buyer/dispositions', key, { lead_id, status, ...more })
+      await say(leads[0]!, 'contacted', 'acme')
+      await say(leads[0]!, 'sold', 'acme', { value: '900.00' })
+      await say(leads[0]!, 'funded', 'acme', { value: '950.00' })
+      await say(leads[1]!, 'bad_contact', 'acme')
+      await say(leads[2]!, 'not_interested', 'bolt')
+      expect(await reporter.pass()).toBe(1)
+      expect(await reporter.pass()).toBe(0)
+      expect(await report()).toEqual([
+        ['fb', 2, 0.5, '950.00'],
+        ['tv', 1, 1, '0.00'],
+      ])
+      // Said again it changes nothing; a correction is counted.
+      await say(leads[0]!, 'funded', 'acme', { value: '950.00' })
+      expect(await reporter.pass()).toBe(0)
+      await say(leads[0]!, 'funded', 'acme', { value: '960.00' })
+      expect(await reporter.pass()).toBe(1)
+      const range = `from=${span.from.toISOString()}&to=${span.to.toISOString()}`
+      const { body } = await own.read('GET', `/v1/source/report?${range}`, 'mill')
+      expect(body.rows).toMatchObject([
+        { campaign: 'solar', sub1: 'fb', received: 2, sold: 2, payout: '28.00', contacted: 1, converted: 1 },
+        { campaign: 'solar', sub1: 'tv', received: 2, sold: 1, payout: '14.00', contact_rate: 1, converted: 0 },
+      ])
+      expect(JSON.stringify(body)).not.toMatch(/960|revenue|margin|acme|bolt|40\.00/)
+      expect((await own.read('GET', `/v1/source/report?${range}`, 'forge')).body.rows).toEqual([])
+      expect((await own.read('GET', `/v1/source/report?${range}&by=buyer`, 'mill')).status).toBe(422)
+      expect((await own.read('GET', `/v1/source/report?${range}`, 'mill-test')).status).toBe(403)
+    } finally {
+      await own.close()
+    }
+  })
+})
+
 describe('contracts', () => {
   const patch = (id: string, body: object, key = 'acme') => kit.read('PATCH', `/v1/buyer/contracts/${id}`, key, body)
 
@@ -156,7 +247,9 @@ describe('contracts', () => {
     expect(await state()).toEqual(['paused', 'operator'])
     await kit.kit.ask(`update switches set lifted_at = now() where set_by = 'eve'`)
     expect(await state()).toEqual(['active', null])
-    const audit = await kit.kit.ask(`select actor, role, action, subject from audit where role = 'buyer' order by id`)
+    const audit = await kit.kit.ask(
+      `select actor, role, action, subject from audit where subject = 'contract acme' order by id`,
+    )
     expect(audit).toEqual([
       { actor: 'acme', role: 'buyer', action: 'pause', subject: 'contract acme' },
       { actor: 'acme', role: 'buyer', action: 'resume', subject: 'contract acme' },
@@ -279,7 +372,7 @@ describe('statements', () => {
     }
     const [acme] = (await get(`/v1/buyer/statement?${ALL}`, 'acme')).body.accounts
     expect(acme).toMatchObject({
-      returns: { count: 1, amount: '31.00' },
+      returns: { count: 3, amount: '71.00' },
       deposits: { count: 1, amount: '500.00' },
       withdrawals: { count: 1, amount: '-20.50' },
       adjustments: { count: 1, amount: '1.00' },

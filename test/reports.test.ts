@@ -89,6 +89,7 @@ describe('what is reported', () => {
       ...{ wins: 1, posts: 3, not_sent: 0, rejects: 1, reject_rate: 0.3333, in_doubt: 1, doubts: 1 },
       ...{ price_cuts: 0, price_cut: '0.00', returns: 0, returned: '0.00' },
       ...{ revenue: '20.00', payout: '15.00', margin: '5.00', epl: '5.00' },
+      ...{ disposed: 0, contacted: 0, contact_rate: 0, converted: 0, conversion_rate: 0, disposed_revenue: '0.00' },
       ...{ ping_p50: 20.5, ping_p90: 20.5, ping_p99: 20.5, post_p50: null, post_p90: null, post_p99: null },
     })
     const hot = new (await import('../engine/store/memory.ts')).MemoryStore('1')

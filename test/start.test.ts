@@ -205,6 +205,49 @@ test('a buyer that is paused buys nothing from then on', async () => {
   while ((await why()) === 'paused');
 })
 
+test('a buyer sees what it bought, says what became of it and gives it back, and the source sees that', async () => {
+  const asked = async (key: string, method: string, address: string, body: object | null = null, more = '') =>
+    JSON.parse(
+      await shell(
+        `curl -s -f -X ${method} -H 'Authorization: Bearer ${key}' ${JSON_TYPE} ${more} ${body ? `-d '${JSON.stringify(body)}'` : ''} '${address}'`,
+      ),
+    )
+  const operator = (method: string, path: string, body?: object, more?: string) =>
+    asked('demo-admin', method, `${admin}/admin/v1/${path}`, body, more)
+  const keys: Record<string, string> = {}
+  const { items } = await operator('GET', 'contracts?limit=1000')
+  for (const { id, etag, value } of items) {
+    if (value.campaign !== 'solar') continue
+    const change = { returns: { approval: 'automatic', share: 1 }, self_service: { pause: true } }
+    await operator('PATCH', `contracts/${id}`, change, `-H 'If-Match: ${etag}'`)
+    keys[value.buyer] = (await operator('POST', `buyers/${value.buyer}/keys`, {})).key
+  }
+  const { version } = await operator('POST', 'publish', {})
+  while ((await operator('GET', 'status')).version !== version);
+  const given = { ...exampleLead(Math.floor(Math.random() * 10_000_000)), email: 'jane.portal@example.com' }
+  const [said] = (await post(JSON.stringify(given), `${JSON_TYPE} -H 'Authorization: Bearer demo'`)).split('\n')
+  const { lead_id, payout } = JSON.parse(said!)
+  const [{ buyer, contract, price }] = (await operator('GET', `leads/${lead_id}`)).sales
+  const portal = (method: string, path: string, body?: object) =>
+    asked(keys[buyer]!, method, `${origin}/v1/buyer/${path}`, body)
+  const bought = async () => (await portal('GET', 'sales')).items.at(-1)
+  expect(await bought()).toMatchObject({ lead_id, contract, price, source: 'S-1041', returned: false })
+  await portal('POST', 'dispositions', { lead_id, status: 'contacted' })
+  expect(await portal('POST', 'returns', { lead_id, reason_code: 'wrong_number' })).toMatchObject({ state: 'approved' })
+  expect(await bought()).toMatchObject({ lead_id, returned: true, disposition: 'contacted' })
+  const period = 'from=2026-01-01T00:00:00Z&to=2090-01-01T00:00:00Z'
+  const [account] = (await portal('GET', `statement?${period}`)).accounts
+  expect(account.returns).toEqual({ count: 1, amount: price })
+  const own = (await asked('demo', 'GET', `${origin}/v1/source/leads?limit=1000`)).items
+  const mine = own.find((one: { lead_id: string }) => one.lead_id === lead_id)
+  expect(mine).toMatchObject({ status: 'sold', returned: true, earned: '0.00', dispositions: ['contacted'] })
+  expect(Number(payout)).toBeGreaterThan(0)
+  expect(await portal('PATCH', `contracts/${contract}`, { paused: true })).toMatchObject({ paused: true })
+  const shown = (await portal('GET', 'contracts')).contracts.find(({ id }: { id: string }) => id === contract)
+  expect(shown).toMatchObject({ state: 'paused', paused_by: 'buyer' })
+  await portal('PATCH', `contracts/${contract}`, { paused: false })
+})
+
 test("a source's key tells when it was used", async () => {
   const keys = () => shell(`curl -s -f -H 'Authorization: Bearer demo-admin' ${admin}/admin/v1/sources/demo/keys`)
   let [key] = JSON.parse(await keys())

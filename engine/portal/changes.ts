@@ -6,6 +6,8 @@ import * as problem from '../problem.ts'
 import type { LedgerTables } from '../store/tables.ts'
 
 const MOST_AN_HOUR = 120
+/** Of what the audit says that the buyer did; the rest are changes of caps, which have a version. */
+const SWITCHED = ['pause', 'resume', 'block', 'unblock']
 const WAIT_SECONDS = 600
 
 /** Why it has to wait; null: it need not. */
@@ -15,6 +17,7 @@ export async function mayChangeNow(db: Kysely<LedgerTables>, { label, role }: Ac
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('actor', '=', label)
     .where('role', '=', role)
+    .where((eb) => eb.or([eb('version', 'is not', null), eb('action', 'in', SWITCHED)]))
     .where('at', '>', sql<Date>`now() - interval '1 hour'`)
     .executeTakeFirstOrThrow()
   return n < MOST_AN_HOUR ? null : problem.tooManyRequests(WAIT_SECONDS)

@@ -7,10 +7,13 @@ import type { Asked, Plane } from '../admin/plane.ts'
 import { createPlane } from '../admin/plane.ts'
 import { headerKey } from '../admission.ts'
 import { type Actor, Publishing, type PublishingSettings } from '../configuration/publishing.ts'
+import { Versions } from '../configuration/versions.ts'
 import type { EdgeReply, EdgeRequest } from '../edge.ts'
 import { createLimiter, type Limiter } from '../limiter.ts'
 import type { Log } from '../log.ts'
 import * as problem from '../problem.ts'
+import { Returns } from '../returns/returns.ts'
+import type { Sealer } from '../seal.ts'
 import type { HotStore } from '../store/port.ts'
 import { openPool, queriesOver } from '../store/postgres.ts'
 import { Gate } from './gate.ts'
@@ -20,6 +23,7 @@ export interface PortalSettings extends Omit<PublishingSettings, 'db'> {
   readonly databaseUrl: string
   readonly clock: Clock
   readonly hot: HotStore
+  readonly sealer: Sealer
   /** In force. */
   readonly snapshot: () => Snapshot
   /** This process's part of every rate. */
@@ -49,14 +53,15 @@ export class Portal {
 
   /** Connects when it is asked for the first time. */
   constructor(settings: PortalSettings) {
-    const { databaseUrl: url, clock, hot, snapshot, share, log } = settings
+    const { databaseUrl: url, clock, hot, sealer, snapshot, share, log } = settings
     this.#settings = settings
     this.#pool = openPool({ url, connections: AT_ONCE, log: (text) => log('note', { text }) })
     const db = queriesOver(this.#pool)
     const publishing = new Publishing({ ...settings, db })
+    const returns = new Returns({ db, sealer, versions: new Versions(db) })
     this.#limiter = createLimiter({ clock, store: hot, share })
     this.#plane = createPlane({
-      operations: portalOperations({ db, publishing, clock, hot, snapshot }),
+      operations: portalOperations({ db, publishing, returns, clock, hot, snapshot }),
       callerOf: (key) => this.#callerOf(key),
       keyNeeded: problem.portalKeyNeeded,
       isOpen: ({ role }) => role === null,

@@ -1,4 +1,5 @@
 /** Counts what the ledger has of one lead, or of one source's ping, into the sums of its quarter. */
+import { standingOf } from '../../rules/dispositions.ts'
 import { leadFromJson } from '../../rules/lead.ts'
 import { measuresOf, type SeatMeasures } from '../../rules/measures.ts'
 import { reasonName } from '../../rules/reason.ts'
@@ -6,13 +7,14 @@ import { auctionTerms } from '../../rules/terms.ts'
 import type { Trace } from '../../rules/trace.ts'
 import type { Campaign, Snapshot } from '../../rules/version.ts'
 import type { Sealer } from '../seal.ts'
-import type { LeadRow, MoneyRow, OfferRow, PostRow } from './quarter.ts'
+import type { DisposedRow, LeadRow, MoneyRow, OfferRow, PostRow } from './quarter.ts'
 import { type LeadTally, NO_SUB, type SeatKey, type SeatTally, type Subs, type Sums } from './sums.ts'
 
 export interface Counted {
   readonly lead: LeadRow
   readonly posts: readonly PostRow[]
   readonly money: readonly MoneyRow[]
+  readonly disposed: readonly DisposedRow[]
   readonly trace: Trace | null
   /** The version that decided it; null where the ledger has none that compiles. */
   readonly snapshot: Snapshot | null
@@ -27,7 +29,7 @@ const ENDED: Readonly<Record<string, 'duplicates' | 'sold' | 'unsold' | 'pending
 }
 
 export function countLead(sums: Sums, counted: Counted, sealer: Sealer): void {
-  const { lead, posts, money, trace, snapshot } = counted
+  const { lead, posts, money, disposed, trace, snapshot } = counted
   const { campaign, source, currency, status } = lead
   const terms = snapshot?.campaigns.get(campaign) ?? null
   const said = saidBy(lead, sealer)
@@ -41,6 +43,8 @@ export function countLead(sums: Sums, counted: Counted, sealer: Sealer): void {
     if (state === 'rejected' && reason !== null) countReason(sums, { campaign, buyer, contract }, 'rejected', reason)
   }
   for (const one of money) countMoney(tally, terms, one)
+  for (const [contract, said] of Map.groupBy(disposed, (one) => one.contract))
+    countDisposed(seatOf(tally, terms, contract, said[0]!.buyer), said)
   if (trace !== null && terms !== null) {
     countTrace(sums, tally, terms, trace, snapshot!)
   }
@@ -67,6 +71,14 @@ function countPost(seat: SeatTally, { state, bid, price, doubt }: PostRow): void
   if (state !== 'accepted' || price >= bid) return
   seat.add('price_cuts')
   seat.add('price_cut', bid - price)
+}
+
+function countDisposed(seat: SeatTally, said: readonly DisposedRow[]): void {
+  const { contacted, converted, revenue } = standingOf(said)
+  seat.add('disposed')
+  if (contacted) seat.add('contacted')
+  if (converted) seat.add('converted')
+  seat.add('disposed_revenue', revenue)
 }
 
 /** What nobody bought earns its source something all the same: that belongs to no seat. */

@@ -31,6 +31,7 @@ const TURN = 10
 export type LeadRow = Awaited<ReturnType<typeof leadsFrom>>[number]
 export type PostRow = Awaited<ReturnType<typeof postsBetween>>[number]
 export type MoneyRow = Awaited<ReturnType<typeof moneyBetween>>[number]
+export type DisposedRow = Awaited<ReturnType<typeof disposedBetween>>[number]
 export type OfferRow = Awaited<ReturnType<typeof offersFrom>>[number]
 
 /** Tests are left out. Null where `goOn` became false meanwhile. */
@@ -53,12 +54,14 @@ export async function countQuarter(
       const [first, last] = [page[0]!.id, page.at(-1)!.id]
       const posts = Map.groupBy(await postsBetween(db, first, last), ({ lead_id }) => lead_id)
       const money = Map.groupBy(await moneyBetween(db, first, last), ({ lead_id }) => lead_id)
+      const disposed = Map.groupBy(await disposedBetween(db, first, last), ({ lead_id }) => lead_id)
       for (const [n, lead] of page.entries()) {
         if (n % TURN === TURN - 1) await breathe()
         const trace = traceOf(lead.trace)
         const snapshot = await versions.get(trace?.version ?? lead.version)
         const own = posts.get(lead.id) ?? []
-        countLead(sums, { lead, posts: own, money: money.get(lead.id) ?? [], trace, snapshot }, sealer)
+        const after = { money: money.get(lead.id) ?? [], disposed: disposed.get(lead.id) ?? [] }
+        countLead(sums, { lead, posts: own, ...after, trace, snapshot }, sealer)
         if (lead.status === null || own.some(({ state }) => state === 'in_doubt' || state === 'open')) undecided++
       }
       return true
@@ -178,4 +181,13 @@ const moneyBetween = (db: Db, first: string, last: string) =>
     .select(['e.lead_id', 's.contract', 's.buyer', 'e.cause', 'e.account', 'e.amount'])
     .where('e.lead_id', '>=', first)
     .where('e.lead_id', '<=', last)
+    .execute()
+
+/** What buyers said became of their copies. */
+const disposedBetween = (db: Db, first: string, last: string) =>
+  db
+    .selectFrom('dispositions')
+    .select(['lead_id', 'contract', 'buyer', 'status', 'value'])
+    .where('lead_id', '>=', first)
+    .where('lead_id', '<=', last)
     .execute()

@@ -21,6 +21,7 @@ export const SEAT_SUMS = [
   ...['pinged', 'bids', 'bid_sum', 'ping_timeouts', 'ping_errors', 'late_bids'],
   ...['wins', 'posts', 'not_sent', 'rejects', 'copies', 'in_doubt', 'doubts'],
   ...['price_cuts', 'price_cut', 'returns', 'returned', 'revenue', 'payout'],
+  ...['disposed', 'contacted', 'converted', 'disposed_revenue'],
 ] as const
 export type LeadSum = (typeof LEAD_SUMS)[number]
 export type SeatSum = (typeof SEAT_SUMS)[number]

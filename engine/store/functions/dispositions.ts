@@ -40,6 +40,9 @@ export const DISPOSITIONS = `
           end if;
         end if;
       end if;
+      if v_result in ('recorded', 'corrected') then
+        perform count_again(g.lead_id);
+      end if;
       v_results := v_results || jsonb_build_object(g.n::text, v_result);
     end loop;
     return (select json_agg(v_results->>n::text order by n) from generate_series(1, json_array_length(p_rows)) as n);

@@ -21,6 +21,7 @@ import * as portal from './0021_portal.ts'
 import * as exchanges from './0022_exchanges.ts'
 import * as alerts from './0023_alerts.ts'
 import * as reportSums from './0024_report_sums.ts'
+import * as dispositionSums from './0028_disposition_sums.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
@@ -44,4 +45,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0022_exchanges': exchanges,
   '0023_alerts': alerts,
   '0024_report_sums': reportSums,
+  '0028_disposition_sums': dispositionSums,
 }
