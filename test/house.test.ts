@@ -101,7 +101,8 @@ const sources: readonly SourceFile[] = everyFile
   })
 const inRooms = (...rooms: string[]): readonly SourceFile[] => sources.filter((file) => rooms.includes(file.room))
 
-const SPECIFIER = /(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])([^'"\n]+)\1/g
+/** A word in quotes, or behind a point or a hyphen, imports nothing. */
+const SPECIFIER = /(?<!['".-])(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])([^'"\n]+)\1/g
 const importsOf = (file: SourceFile): string[] => [...file.code.matchAll(SPECIFIER)].map((match) => match[2]!)
 const packageOf = (specifier: string): string =>
   specifier

@@ -40,8 +40,8 @@ export function spanOf({ query }: Call, now: number): Span | { readonly faults: 
   const from = first === undefined ? new Date((to?.getTime() ?? now) - DAY_MS) : momentOf(first)
   const faults: Fault[] = []
   if (!to) faults.push({ path: 'query.to', message: NO_DAY })
-  if (!from) faults.push({ path: `query.from`, message: NO_DAY })
-  if (to && from && from >= to) faults.push({ path: `query.from`, message: 'is not before to.' })
+  if (!from) faults.push({ path: 'query.from', message: NO_DAY })
+  if (to && from && from >= to) faults.push({ path: 'query.from', message: 'is not before to.' })
   return to && from && faults.length === 0 ? { from, to } : { faults }
 }
 

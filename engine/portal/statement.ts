@@ -74,7 +74,7 @@ async function statement({ db, clock }: PortalParts, call: Call, side: Side): Pr
   if ('faults' in span) return noSuchTime(span.faults)
   const kept = await db.selectFrom('retention').select('kept_from').executeTakeFirst()
   if (kept?.kept_from && span.from < new Date(kept.kept_from))
-    return noSuchTime([{ path: `query.from`, message: 'lies before the oldest day that is kept.' }])
+    return noSuchTime([{ path: 'query.from', message: 'lies before the oldest day that is kept.' }])
   const sums = await sumsOf(db, side, call.actor.label, span)
   const accounts = [...Map.groupBy(sums, ({ currency }) => currency)].map(([currency, its]) =>
     accountWith(side, currency, its),
