@@ -100,7 +100,7 @@ class CheckExchange extends Exchange {
 
   override expire(): void {
     this.decline('timeout')
-    if (!this.#lanes.isClosing()) this.blame()
+    if (!this.#lanes.isClosing()) this.blameSilence()
     this.abort()
   }
 

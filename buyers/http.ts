@@ -6,6 +6,7 @@ import type { WireReply, WireRequest } from './adapter.ts'
 import { decodeBody } from './charset.ts'
 import { ConnectFailure, type ConnectReason, type Guard } from './guard.ts'
 import type { Line, RequestKind } from './health.ts'
+import { Pulse } from './pulse.ts'
 import { leaves, Tape, tap, type Witness } from './tape.ts'
 import type { Clock, Timer } from './wire.ts'
 
@@ -98,6 +99,13 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
     this.ticket = 0
   }
 
+  /** The same for what came too late, or not at all: unless this process stood still meanwhile and might have missed it. */
+  blameSilence(): void {
+    if (!this.lane?.pulse.stoodStillSince(this.askedAt)) return this.blame()
+    this.line?.breaker.unheard(this.ticket)
+    this.ticket = 0
+  }
+
   /** Cuts the connection, where the request is on one. */
   abort(): void {
     this.controller?.abort(ABORTED)
@@ -162,7 +170,8 @@ export abstract class Exchange implements Dispatcher.DispatchHandler {
   private praise(): void {
     const now = this.clock.mono()
     this.line?.took(now - this.askedAt)
-    if (now > this.lateAt || this.isSick(this.status)) this.blame()
+    if (this.isSick(this.status)) this.blame()
+    else if (now > this.lateAt) this.blameSilence()
     else this.line?.breaker.well(this.ticket)
   }
 
@@ -201,9 +210,11 @@ function tapped(connect: Guard['connect']): Guard['connect'] {
 /** The way to one origin for one kind of request. */
 class Lane {
   readonly pool: Pool
+  readonly pulse: Pulse
   inFlight = 0
 
-  constructor(origin: string, limits: LaneLimits, connect: Guard['connect']) {
+  constructor(origin: string, limits: LaneLimits, connect: Guard['connect'], pulse: Pulse) {
+    this.pulse = pulse
     this.pool = new Pool(origin, {
       connect: tapped(connect),
       connections: limits.connections,
@@ -229,6 +240,7 @@ export class Lanes {
   private readonly clock: Clock
   private readonly guard: Guard
   private readonly limits: LaneLimits
+  private readonly pulse: Pulse
   private sweep: Timer | null = null
   private closing = false
 
@@ -236,6 +248,7 @@ export class Lanes {
     this.clock = clock
     this.guard = guard
     this.limits = limits
+    this.pulse = new Pulse(clock, () => this.stats().inFlight > 0)
   }
 
   /** Hands the request to its lane; the exchange hears of its end, never within this call. Says why where it does not take it. */
@@ -249,6 +262,7 @@ export class Lanes {
       return 'full'
     }
     exchange.enter(lane, line, line.breaker.take(now))
+    this.pulse.start()
     lane.pool.dispatch(
       {
         method: request.method,
@@ -288,6 +302,7 @@ export class Lanes {
   async close(): Promise<void> {
     this.closing = true
     this.sweep?.cancel()
+    this.pulse.stop()
     for (const exchange of [...this.watched]) exchange.expire()
     await Promise.all([...this.lanes.values()].map((lane) => lane.pool.close()))
     this.lanes.clear()
@@ -296,7 +311,7 @@ export class Lanes {
   private open(request: WireRequest): Lane | null {
     if (this.lanes.size >= this.limits.origins && !this.dropIdle()) return null
     const connect = request.tls === undefined ? this.guard.connect : this.guard.connectAs(request.tls)
-    const lane = new Lane(request.origin, this.limits, connect)
+    const lane = new Lane(request.origin, this.limits, connect, this.pulse)
     this.lanes.set(keyOf(request), lane)
     return lane
   }
@@ -316,7 +331,7 @@ export class Lanes {
     const now = this.clock.mono()
     for (const exchange of [...this.watched]) {
       if (exchange.endsAt <= now) exchange.expire()
-      else if (exchange.lateAt < now) exchange.blame()
+      else if (exchange.lateAt < now) exchange.blameSilence()
     }
     this.sweep = this.watched.size > 0 ? this.clock.after(ms(SWEEP_MS), this.sweepUp) : null
   }

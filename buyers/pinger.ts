@@ -65,7 +65,7 @@ class PingExchange extends Exchange {
 
   override expire(): void {
     this.decline(this.lanes.isClosing() ? reason('ping_error', 'closed') : 'ping_timeout')
-    if (!this.lanes.isClosing()) this.blame()
+    if (!this.lanes.isClosing()) this.blameSilence()
     this.abort()
   }
 

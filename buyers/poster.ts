@@ -95,7 +95,7 @@ class PostExchange extends Exchange {
   }
 
   private readonly timedOut = (): void => {
-    this.blame()
+    this.blameSilence()
     if (!this.started) {
       this.notSent(this.clock.mono() > this.order.postBy ? 'post_by' : 'connect')
       return

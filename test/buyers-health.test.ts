@@ -205,6 +205,18 @@ describe('what never does', () => {
     expect(stateOf('post')).toBe('closed')
   })
 
+  it('a silence in which this process itself stood still', async () => {
+    script = () => ({ ...reply(0, BID), how: 'never' })
+    for (let i = 0; i < LIMITS.failures; i++) wire.ping(contract(), wireLead(), ms(clock.mono() + 300), () => {})
+    const posts = Array.from({ length: 2 }, () => postOf(wire, contract()))
+    await vi.waitFor(() => expect(mock.counts).toEqual({ ping: LIMITS.failures, post: 2 }))
+    clock.stall(6_000)
+    expect(await Promise.all(posts.map(({ end }) => end))).toEqual(
+      Array(2).fill({ kind: 'unknown', reason: 'timeout' }),
+    )
+    expect(wire.health().map(({ state, trips }) => [state, trips])).toEqual(Array(2).fill(['closed', 0]))
+  })
+
   it('our own guard', async () => {
     await wire.close()
     wire = createBuyersWire({ clock, allowedCidrs: [] })

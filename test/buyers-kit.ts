@@ -47,6 +47,12 @@ export class HandClock implements Clock {
     }
     this.now = end
   }
+
+  /** The process stands still for so long: what was due meanwhile fires late. */
+  stall(by: number): void {
+    this.now += by
+    this.advance(0)
+  }
 }
 
 export const BUYER: Buyer = {
