@@ -81,12 +81,12 @@ interface Administered {
 }
 
 async function openAdmin(foundation: Foundation, { admin: data, adminKeys }: Administered): Promise<string> {
-  const { db, vault, configuration } = foundation
+  const { db, sealer, vault, configuration } = foundation
   const mayServeExample = 'host' in listenOn(env, true)
   const publishing = new Publishing({ db, vault, governs: configuration.inLedger, mayServeExample })
   const uses = new KeyUses(db, clock)
   undo.push(() => uses.stop())
-  const parts: AdminParts = { data, publishing, db, clock }
+  const parts: AdminParts = { data, publishing, db, sealer, clock }
   const admin = await createAdmin({
     host: env.adminHost,
     port: env.adminPort,

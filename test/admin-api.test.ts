@@ -2,11 +2,13 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../engine/clock.ts'
+import { Lists } from '../engine/lists/lists.ts'
 import { goodConfig, sha256, TOKEN } from './admin-kit/configs.ts'
 import { type Described, describedIn, faultOf, requestOf, SPOILERS } from './admin-kit/requests.ts'
 import { AdminKit } from './admin-kit/server.ts'
 import { fuzzRuns } from './fuzz.ts'
-import { intent, received } from './ledger-kit.ts'
+import { intent, received, sealer } from './ledger-kit.ts'
 
 let kit: AdminKit
 let operations: readonly Described[]
@@ -293,6 +295,70 @@ describe('an event', () => {
     expect((await test('nobody')).status).toBe(404)
     expect((await test('doubts', 'viewer')).status).toBe(403)
     await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+  })
+})
+
+describe('a suppression list', () => {
+  const at = '/admin/v1/suppression/dnc'
+  const ask = async (method: string, path: string, body?: object, headers: Record<string, string> = {}) => {
+    const reply = await kit.ask({ method, path, key: 'operator', headers, ...(body ? { body } : {}) })
+    const text = await reply.text()
+    return [reply.status, text === '' ? null : JSON.parse(text), reply.headers.get('etag') ?? ''] as const
+  }
+  const made = { 'if-none-match': '*' }
+  const said = async (...asked: Parameters<typeof ask>) => (await ask(...asked)).slice(0, 2)
+
+  it('is made, changed and deleted, and its entries are nowhere in the clear', async () => {
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/draft' })
+    const whole = { of: 'phone', entries: ['512-555-0101', '(512) 555 0102', '', '+1 512 555 0101'] }
+    const [status, shown, etag] = await ask('PUT', at, whole, made)
+    expect([status, shown]).toMatchObject([201, { name: 'dnc', of: 'phone', hash: null, entries: 2, generation: 1 }])
+    expect((await ask('PUT', at, whole, made))[0]).toBe(412)
+    expect((await ask('PUT', at, whole))[0]).toBe(428)
+    expect(await said('POST', `${at}:add`, { entries: '5125550103\n5125550101\n' })).toMatchObject([
+      200,
+      { entries: 3 },
+    ])
+    expect(await said('POST', `${at}:add`, { entries: ['5125550104', 'nobody', ''] })).toMatchObject([
+      422,
+      { faults: [{ path: 'body.entries', message: expect.stringContaining('The first: 2.') }] },
+    ])
+    expect(await said('POST', `${at}:remove`, { entries: ['5125550101', '5125550199'] })).toMatchObject([
+      200,
+      { entries: 2 },
+    ])
+    expect((await ask('PUT', at, whole, { 'if-match': etag }))[0]).toBe(412)
+    const lists = new Lists({ db: kit.kit.db, clock: systemClock(), seal: sealer, masters: new Map(), log: () => {} })
+    await lists.load({ lists: new Map([['dnc', { of: 'phone', hash: null, file: null }]]) })
+    expect((await kit.get('/admin/v1/suppression')).items).toMatchObject([{ name: 'dnc', entries: 2 }])
+    const kept = await kit.kit.ask(
+      `select l::text, encode(p.numbers, 'escape') as n, (select json_agg(a)::text from audit a) from lists l join list_parts p on p.list = l.name`,
+    )
+    expect(JSON.stringify(kept)).not.toMatch(/555\W?010/)
+    expect((await kit.get('/admin/v1/audit')).items[0]).toMatchObject({
+      ...{ actor: 'operator', action: 'list remove', subject: 'list dnc', changes: ['3 -> 2 entries'] },
+    })
+    expect((await ask('POST', '/admin/v1/suppression/none:add', { entries: [] }))[0]).toBe(404)
+    expect((await kit.ask({ method: 'PUT', path: at, key: 'viewer', headers: made, body: whole })).status).toBe(403)
+  })
+
+  it('is kept while a version or the draft names it, and holds what that says', async () => {
+    const put = await kit.ask({ method: 'PUT', path: '/admin/v1/lists/dnc', headers: made, body: { of: 'phone' } })
+    expect(put.status).toBe(201)
+    const etag = await kit.etag(at)
+    expect((await ask('DELETE', at, undefined, { 'if-match': etag }))[0]).toBe(409)
+    expect((await kit.ask({ method: 'POST', path: '/admin/v1/publish', body: {} })).status).toBe(201)
+    expect((await ask('DELETE', at, undefined, { 'if-match': etag }))[0]).toBe(409)
+    expect(await said('PUT', at, { of: 'phone', hash: 'md5', entries: [] }, { 'if-match': etag })).toMatchObject([
+      422,
+      { faults: [{ path: 'body.of' }] },
+    ])
+    const list = await kit.etag('/admin/v1/lists/dnc')
+    await kit.ask({ method: 'DELETE', path: '/admin/v1/lists/dnc', headers: { 'if-match': list } })
+    expect((await kit.ask({ method: 'POST', path: '/admin/v1/publish', body: {} })).status).toBe(201)
+    expect((await ask('DELETE', at, undefined, { 'if-match': '"other"' }))[0]).toBe(412)
+    expect((await ask('DELETE', at, undefined, { 'if-match': etag }))[0]).toBe(204)
+    expect((await ask('GET', at))[0]).toBe(404)
   })
 })
 

@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely'
 import type { Clock } from '../../buyers/wire.ts'
 import type { Publishing } from '../configuration/publishing.ts'
+import type { Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { balanceOperations } from './balances.ts'
 import { capOperations } from './caps-page.ts'
@@ -17,6 +18,7 @@ import { reconciliationOperations } from './reconciliation.ts'
 import { reportOperations } from './reports.ts'
 import { resourceOperations } from './resources.ts'
 import { returnOperations } from './returns.ts'
+import { suppressionOperations } from './suppression.ts'
 import { switchOperations } from './switches.ts'
 import { trialOperations } from './trials.ts'
 import { versionOperations } from './versions.ts'
@@ -25,11 +27,12 @@ export interface AdminParts {
   readonly data: AdminPort
   readonly publishing: Publishing
   readonly db: Kysely<LedgerTables>
+  readonly sealer: Sealer
   readonly clock: Clock
 }
 
 /** What stands earlier wins where two paths match. */
-export function operationsOf({ data, publishing, db, clock }: AdminParts): readonly Operation[] {
+export function operationsOf({ data, publishing, db, sealer, clock }: AdminParts): readonly Operation[] {
   const operations = [
     ...pageOperations(data),
     ...capOperations((owner) => data.capLines(owner)),
@@ -44,6 +47,7 @@ export function operationsOf({ data, publishing, db, clock }: AdminParts): reado
     ...switchOperations(publishing, db),
     ...trialOperations(publishing, clock),
     ...eventOperations(publishing, db, clock),
+    ...suppressionOperations(db, sealer),
     ...resourceOperations(publishing),
   ]
   return withDocument(operations, ADMIN_PLANE)

@@ -1,13 +1,10 @@
 /** Imports a suppression list into the ledger, where every process of the engine finds it. */
 import type { Kysely } from 'kysely'
-import { sql } from 'kysely'
 import type { ListHash, ListKind } from '../../rules/suppression.ts'
 import type { Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { type ReadList, readList } from './reader.ts'
-
-/** Numbers in one part: a megabyte. */
-const PART = 131_072
+import { putList } from './store.ts'
 
 export interface ImportTask {
   readonly name: string
@@ -25,36 +22,6 @@ export async function importList(
   progress: (lines: number) => void,
 ): Promise<ReadList> {
   const read = await readList(path, { of, hash }, seal, progress)
-  const { numbers } = read
-  await db.transaction().execute(async (tx) => {
-    await tx
-      .insertInto('lists')
-      .values({ name, kind: of, entries: numbers.length })
-      .onConflict((conflict) =>
-        conflict.column('name').doUpdateSet({
-          kind: of,
-          entries: numbers.length,
-          generation: sql`lists.generation + 1`,
-          imported_at: sql`now()`,
-        }),
-      )
-      .execute()
-    await tx.deleteFrom('list_parts').where('list', '=', name).execute()
-    for (let part = 0; part * PART < numbers.length; part++) {
-      const some = numbers.slice(part * PART, (part + 1) * PART)
-      await tx
-        .insertInto('list_parts')
-        .values({ list: name, part, numbers: bytesOf(some) })
-        .execute()
-    }
-  })
+  await db.transaction().execute((tx) => putList(tx, { name, of, hash, numbers: read.numbers }))
   return read
-}
-
-function bytesOf(numbers: Float64Array): Buffer {
-  const bytes = Buffer.allocUnsafe(numbers.length * Float64Array.BYTES_PER_ELEMENT)
-  numbers.forEach((number, at) => {
-    bytes.writeDoubleLE(number, at * Float64Array.BYTES_PER_ELEMENT)
-  })
-  return bytes
 }

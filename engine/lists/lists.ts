@@ -12,6 +12,7 @@ import type { Campaign, Snapshot } from '../../rules/version.ts'
 import type { MasterKeys, Sealer } from '../seal.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { listNumber, type ReadList } from './reader.ts'
+import { numbersOf } from './store.ts'
 import type { ListTask } from './worker.ts'
 
 export interface ListsSettings {
@@ -122,7 +123,10 @@ export class Lists {
     const before = this.#loaded.get(name)
     const stamp = await this.#stampOf(name, spec)
     if (before?.stamp === stamp) return before
-    const set = spec.file === null ? await this.#fromLedger(name) : await this.#fromFile(name, spec.file, spec)
+    const set =
+      spec.file === null
+        ? new NumberSet(await numbersOf(this.#settings.db, name))
+        : await this.#fromFile(name, spec.file, spec)
     this.#settings.log(`suppression list "${name}" has ${set.size} entries`)
     return { spec, stamp, set }
   }
@@ -140,19 +144,6 @@ export class Lists {
     if (!row) throw new Error(`the ledger has none of that name: npm run list -- import ${name} FILE --of ${of}`)
     if (row.kind !== of) throw new Error(`it was imported as a list of ${row.kind}, and the configuration says ${of}`)
     return `${of} ${hash} ${row.generation}`
-  }
-
-  async #fromLedger(name: string): Promise<NumberSet> {
-    const rows = await this.#settings.db
-      .selectFrom('list_parts')
-      .select('numbers')
-      .where('list', '=', name)
-      .orderBy('part')
-      .execute()
-    const bytes = Buffer.concat(rows.map(({ numbers }) => numbers))
-    const numbers = new Float64Array(bytes.length / Float64Array.BYTES_PER_ELEMENT)
-    for (let at = 0; at < numbers.length; at++) numbers[at] = bytes.readDoubleLE(at * Float64Array.BYTES_PER_ELEMENT)
-    return new NumberSet(numbers)
   }
 
   async #fromFile(name: string, path: string, spec: ListSpec): Promise<NumberSet> {

@@ -1,6 +1,7 @@
 /** Reads a suppression list's file, however long, into the numbers that stand for its entries. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { type Steps, stepEvery } from '../../rules/configuration/steps.ts'
 import { entryOf, type ListHash, type ListSpec } from '../../rules/suppression.ts'
 import type { Sealer } from '../seal.ts'
 
@@ -28,6 +29,31 @@ export function listNumber(seal: Sealer, hash: ListHash | null, text: string): n
 const numberOf = (seal: Sealer, entry: string): number =>
   Buffer.from(seal.fingerprint(`list:${entry}`).slice(0, 8), 'base64url').readUIntBE(0, 6)
 
+function numberOfLine(line: string, spec: Pick<ListSpec, 'of' | 'hash'>, seal: Sealer): number | 'empty' | 'faulty' {
+  const cell = line.split(',', 1)[0]!.replaceAll('"', '').trim()
+  if (cell === '') return 'empty'
+  const entry = entryOf(spec, cell)
+  return entry === null ? 'faulty' : numberOf(seal, entry)
+}
+
+/** The same of lines that are there already. */
+export function* readLines(
+  lines: readonly string[],
+  spec: Pick<ListSpec, 'of' | 'hash'>,
+  seal: Sealer,
+): Steps<ReadList> {
+  const numbers: number[] = []
+  const faulty: number[] = []
+  for (const [at, line] of lines.entries()) {
+    if (stepEvery(at + 1)) yield
+    const number = numberOfLine(line, spec, seal)
+    if (number === 'faulty') faulty.push(at + 1)
+    else if (number !== 'empty') numbers.push(number)
+  }
+  const read = distinct(Float64Array.from(numbers))
+  return { numbers: read, faults: faulty.length, faultyLines: faulty.slice(0, SHOWN_FAULTS) }
+}
+
 /**
  * One entry a line: what stands before the first comma, with or without quotes. Empty lines are nothing. Rejects where
  * the file cannot be read, or has more than fifty million entries.
@@ -44,15 +70,14 @@ export async function readList(
   for await (const texts of linesOf(path)) {
     for (const text of texts) {
       if (++line % PROGRESS_LINES === 0) progress(line)
-      const cell = text.split(',', 1)[0]!.replaceAll('"', '').trim()
-      if (cell === '') continue
-      const entry = entryOf(spec, cell)
-      if (entry === null) {
+      const number = numberOfLine(text, spec, seal)
+      if (number === 'empty') continue
+      if (number === 'faulty') {
         if (++faults <= SHOWN_FAULTS) faultyLines.push(line)
         continue
       }
       if (size === numbers.length) numbers = grown(numbers, path)
-      numbers[size++] = numberOf(seal, entry)
+      numbers[size++] = number
     }
   }
   return { numbers: distinct(numbers.slice(0, size)), faults, faultyLines }
@@ -78,7 +103,7 @@ function grown(numbers: Float64Array, path: string): Float64Array<ArrayBuffer> {
   return larger
 }
 
-function distinct(numbers: Float64Array): Float64Array {
+export function distinct(numbers: Float64Array): Float64Array {
   numbers.sort()
   let size = 0
   for (let at = 0; at < numbers.length; at++)

@@ -3,7 +3,7 @@ import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kys
 import type { Facts } from '../../rules/alerts.ts'
 import type { PlaceGroup } from '../../rules/caps.ts'
 import type { Level } from '../../rules/sightings.ts'
-import type { ListKind } from '../../rules/suppression.ts'
+import type { ListHash, ListKind } from '../../rules/suppression.ts'
 
 type ReadOnly<T> = ColumnType<T, never, never>
 type Moment = ReadOnly<Date>
@@ -260,6 +260,7 @@ export interface SightingsTable {
 export interface ListsTable {
   name: string
   kind: ListKind
+  hash: ListHash | null
   generation: Generated<number>
   entries: number
   imported_at: Generated<Date>

@@ -60,7 +60,7 @@ export class AdminKit {
       ...{ db, hot, sealer, ready: () => true, version: () => 1, queues: () => ({}), buyers: () => [] },
       metrics: async () => '# none\n',
     })
-    const operations = operationsOf({ data, publishing, db, clock })
+    const operations = operationsOf({ data, publishing, db, sealer, clock })
     const uses = new KeyUses(db, clock)
     const keys = new Map(ROLES.map((role) => [sha256(role), { label: role, role }]))
     const shared = { host: '127.0.0.1', port: 0, log: () => {} }

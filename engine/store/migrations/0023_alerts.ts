@@ -1,4 +1,4 @@
-/** Alerts: events begin and end, are told by letters out of an outbox, and engines say whom they leave alone. */
+/** Alerts: events begin and end, are told by letters out of an outbox, and engines say whom they leave alone; lists say how they are hashed. */
 import { type Kysely, sql } from 'kysely'
 
 const ALERTS = `
@@ -52,6 +52,9 @@ const ALERTS = `
     version bigint not null default 0
   );
   insert into alert_watch default values;
+
+  -- How a list's entries are hashed, where its import said so; null: not at all, or it is of before this column.
+  alter table lists add column hash text;
 
   -- What stands in the query of an address is a secret now: the next start seals it.
   update versions set sealed = false where canonical like '%?%';
