@@ -16,7 +16,7 @@ const FULL = process.env['GAVEL_CHAOS'] === 'full'
 const KILLS = FULL ? 20 : 3
 const FLUSHES = FULL ? 10 : 3
 const AWAY_MS = FULL ? 20_000 : 5_000
-const LIMIT_MS = FULL ? 600_000 : 90_000
+const LIMIT_MS = FULL ? 600_000 : 240_000
 /** A silent engine is fenced after six seconds; a post nobody heard of is in doubt some seconds after it must have ended. */
 const TAKEN_OVER_WITHIN_MS = 30_000
 

@@ -94,7 +94,28 @@ async function factsOfOne(kit: LedgerKit, { leadId, cast, lead, said, isOffer }:
       put('returned', amount)
     }
   }
+  const stages = await kit.ask<Disposed>('select * from dispositions where lead_id = $1 order by status', [leadId])
+  for (const contract of new Set(stages.map((one) => one.contract)))
+    disposedFacts(
+      stages.filter((one) => one.contract === contract),
+      seat(contract),
+    )
   return facts
+}
+
+interface Disposed {
+  readonly contract: string
+  readonly status: string
+  readonly value: number | null
+}
+
+/** Of a lead that was first sold and then funded, the latter tells what it was worth. */
+function disposedFacts(said: readonly Disposed[], put: Put): void {
+  put('disposed')
+  if (said.some(({ status }) => ['quoted', 'sold', 'funded'].includes(status))) put('contacted')
+  const ends = said.filter(({ status }) => status === 'funded' || status === 'sold')
+  if (ends.length > 0) put('converted')
+  put('disposed_revenue', ends.find(({ value }) => value !== null)?.value ?? 0)
 }
 
 type Put = (what: string, n?: number) => unknown
@@ -183,6 +204,9 @@ function shownOf(facts: readonly Fact[], ofSeats: boolean) {
     'price_cuts',
     'returns',
     'copies',
+    'disposed',
+    'contacted',
+    'converted',
   ]
   const ofLeads = ['valid', 'invalid', 'offers', 'offered', 'unsold', 'pending', 'expired']
   return {
@@ -196,6 +220,9 @@ function shownOf(facts: readonly Fact[], ofSeats: boolean) {
     reject_rate: rate(sum('rejects'), posts!),
     ...{ price_cut: money(sum('price_cut')), returned: money(sum('returned')) },
     ...{ revenue: money(revenue!), payout: money(payout!), margin: money(revenue! - payout!) },
+    contact_rate: rate(sum('contacted'), sum('copies')),
+    conversion_rate: rate(sum('converted'), sum('copies')),
+    disposed_revenue: money(sum('disposed_revenue')),
     epl: lead(valid === 0 ? null : money(revenue! / valid!)),
   }
 }

@@ -44,6 +44,10 @@ const fate = fc.record({
   erased: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
   doubts: fc.constantFrom('accepted', 'rejected', null),
   returned: fc.boolean(),
+  disposed: fc.uniqueArray(
+    fc.tuple(fc.constantFrom('attempted', 'quoted', 'sold', 'funded', 'bad_contact'), fc.constantFrom(null, 5, 7)),
+    { maxLength: 3, selector: ([status]) => status },
+  ),
 })
 type Fate = typeof fate extends fc.Arbitrary<infer F> ? F : never
 
@@ -58,7 +62,18 @@ const BY: readonly (readonly Dimension[])[] = [
   ] as const),
 ]
 const EMPTIED = [
-  ...['leads', 'lead_keys', 'intents', 'sales', 'entries', 'offers', 'returns', 'late_quarters', 'report_quarters'],
+  ...[
+    'leads',
+    'lead_keys',
+    'intents',
+    'sales',
+    'entries',
+    'offers',
+    'returns',
+    'dispositions',
+    'late_quarters',
+    'report_quarters',
+  ],
   ...['report_leads', 'report_seats', 'report_joined', 'report_latencies', 'report_reasons'],
 ]
 const SPAN = { from: new Date('2020-01-01'), to: new Date('2100-01-01'), per: null, zone: 'UTC' } as const
@@ -161,7 +176,7 @@ async function befall(played: readonly Played[], fates: readonly Fate[]): Promis
       other!.id,
       leadId,
     ])
-    const { doubts, returned } = fates[at]!
+    const { doubts, returned, disposed } = fates[at]!
     const why = doubts === 'accepted' ? 'won' : 'unresolved'
     if (doubts !== null)
       await kit.ask(
@@ -170,6 +185,13 @@ async function befall(played: readonly Played[], fates: readonly Fate[]): Promis
         [other!.id, leadId, doubts, why],
       )
     if (returned) await giveBack(leadId)
+    for (const [status, value] of disposed)
+      await kit.ask(
+        `insert into dispositions (lead_id, copy, contract, buyer, status, value, at)
+        select lead_id, copy, contract, buyer, $2, $3::bigint * 1000000, now() from sales where lead_id = $1`,
+        [leadId, status, value],
+      )
+    await kit.ask('select count_again($1)', [leadId])
   }
 }
 

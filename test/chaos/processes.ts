@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const READY_WITHIN_MS = 30_000
+const READY_WITHIN_MS = 90_000
 const LINES_KEPT = 40
 
 const living = new Set<ChildProcess>()
