@@ -6,31 +6,46 @@ export type Hide = (text: string) => string
 
 /** Stars out every secret of the delivery, as it is and as it is written in addresses, logins and JSON. */
 export function hiding(contract: Contract): Hide {
-  return replacing(formsOf(contract))
+  const forms = longestFirst(formsOf(contract))
+  return (text) => forms.reduce((shown, form) => shown.replaceAll(form, STARS), text)
 }
 
-const HIDDEN_BYTES = new WeakMap<Contract, Hide | null>()
+/** Stars secrets out between two places of a buffer, and says where the text ends then. A star-out may be a byte longer than its secret. */
+export type HideBytes = (text: Buffer, from: number, end: number) => number
 
-/** The same in a text that is one byte a character; null where there is nothing to hide. */
-export function hidingBytes(contract: Contract): Hide | null {
-  const known = HIDDEN_BYTES.get(contract)
+const HIDING_BYTES = new WeakMap<Contract, HideBytes | null>()
+
+/** The same in bytes; null where there is nothing to hide. */
+export function hidingBytes(contract: Contract): HideBytes | null {
+  const known = HIDING_BYTES.get(contract)
   if (known !== undefined) return known
-  const forms = formsOf(contract).map((form) => Buffer.from(form, 'utf8').toString('latin1'))
-  const made = forms.length === 0 ? null : replacing(forms)
-  HIDDEN_BYTES.set(contract, made)
+  const forms = longestFirst(formsOf(contract)).map((form) => Buffer.from(form, 'utf8'))
+  const made = forms.length === 0 ? null : replacingBytes(forms)
+  HIDING_BYTES.set(contract, made)
   return made
+}
+
+function replacingBytes(forms: readonly Buffer[]): HideBytes {
+  return (text, from, given) => {
+    let end = given
+    for (const form of forms) {
+      let at = text.subarray(from, end).indexOf(form)
+      while (at >= 0) {
+        const place = from + at
+        text.copyWithin(place + STARS.length, place + form.length, end)
+        text.write(STARS, place, 'latin1')
+        end += STARS.length - form.length
+        at = text.subarray(from, end).indexOf(form, at + STARS.length)
+      }
+    }
+    return end
+  }
 }
 
 const STARS = '*****'
 
-function replacing(forms: readonly string[]): Hide {
-  const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length)
-  return (text) => {
-    let shown = text
-    for (const form of longestFirst) if (shown.includes(form)) shown = shown.replaceAll(form, STARS)
-    return shown
-  }
-}
+const longestFirst = (forms: readonly string[]): readonly string[] =>
+  [...new Set(forms)].sort((a, b) => b.length - a.length)
 
 function formsOf({ delivery }: Contract): readonly string[] {
   const { pingUrl, postUrl, testPingUrl, testUrl } = delivery

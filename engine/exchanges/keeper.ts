@@ -56,7 +56,7 @@ export class Exchanges {
   #bytes = 0
   #timer: Timer | null = null
   #working: Promise<void> | null = null
-  #stopping = false
+  #stopping: Promise<void> | null = null
   #away = false
 
   constructor(settings: KeeperSettings) {
@@ -83,8 +83,12 @@ export class Exchanges {
   }
 
   /** Writes what is left, and disconnects. */
-  async stop(): Promise<void> {
-    this.#stopping = true
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
     this.#timer?.cancel()
     const until = this.#settings.clock.mono() + STOP_MS
     await this.#working
@@ -98,7 +102,7 @@ export class Exchanges {
   }
 
   #wake(delay: number): void {
-    if (this.#timer !== null || this.#working !== null || this.#stopping) return
+    if (this.#timer !== null || this.#working !== null || this.#stopping !== null) return
     this.#timer = this.#settings.clock.after(ms(delay), () => {
       this.#timer = null
       this.#working = this.#work().finally(() => {

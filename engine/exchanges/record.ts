@@ -1,7 +1,7 @@
 /** One record of what was said to buyers about a lead: what exchanges have in common is written once. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { HEARD_MOST, SENT_MOST, type Tape } from '../../buyers/tape.ts'
-import { type Hide, hidingBytes } from '../masking.ts'
+import { type HideBytes, hidingBytes } from '../masking.ts'
 
 /** `retry` and `status` ask about a post in doubt: the same post again, and the buyer's status address. */
 export type ExchangeKind = 'ping' | 'post' | 'retry' | 'status'
@@ -24,36 +24,32 @@ export interface KeptExchange {
 }
 
 /**
- * A JSON line that says how long everything is, then the texts. Of four texts of each exchange (head and body, out and in) only what
- * differs from the exchange before is there: buyers of one campaign are told nearly the same, and comparing costs a tenth of deflating.
+ * The format. A byte says whether the rest is deflated. Then, for each exchange, numbers: when it began (seconds, milliseconds), how long it
+ * took, bytes sent and heard; and for each of its five texts (`TEXTS`) how much of its beginning and of its end is as in the exchange before, and
+ * how long what lies between is. Then what lies between, one behind the other. Numbers are seven bits a byte, the lowest first; how
+ * many bytes of numbers there are stands before them. Buyers of one campaign are told nearly the same: comparing costs a fifth of
+ * deflating.
  */
-type Row = readonly [
-  kind: ExchangeKind,
-  contract: string,
-  buyer: string,
-  at: number,
-  tookMs: number,
-  end: string | null,
-  sentBytes: number,
-  heardBytes: number,
-  /** Four times: characters at the beginning as before, characters at the end as before, characters written. */
-  parts: readonly number[],
-]
-
-/** What is longer although it shares all that it can is deflated. */
-const PLAIN_MOST = 4_096
 const PLAIN = 0
 const DEFLATED = 1
+/** What is longer although it shares all that it can is deflated. */
+const PLAIN_MOST = 4_096
+/** A line that names the exchange; head and body of what was sent, and of what was heard. */
+const TEXTS = 5
+/** Where the texts begin, and where the last one ends. */
+type Ends = readonly number[]
+const NOTHING: Ends = [0, 0, 0, 0, 0, 0]
 
 /** `postKind`: what posts are told as. */
 export function writeRecord(tapes: readonly Tape[], postKind: ExchangeKind): Buffer {
-  const rows: Row[] = []
   const { whole, out } = roomFor(tapes)
+  const numbers: number[] = []
   let [end, written] = [0, 0]
-  let before: Ends = [0, 0, 0, 0, 0]
+  let before = NOTHING
   for (const tape of tapes) {
-    const texts = lay(tape, whole, end)
-    const parts: number[] = []
+    const texts = lay(tape, postKind, whole, end)
+    const seconds = Math.floor(tape.at / 1_000)
+    numbers.push(seconds, tape.at - seconds * 1_000, Math.round(tape.tookMs), tape.sentBytes, tape.heardBytes)
     for (let text = 0; text < TEXTS; text++) {
       const [from, to, last, lastTo] = [texts[text]!, texts[text + 1]!, before[text]!, before[text + 1]!]
       const most = Math.min(to - from, lastTo - last)
@@ -61,61 +57,41 @@ export function writeRecord(tapes: readonly Tape[], postKind: ExchangeKind): Buf
       while (start < most && whole[from + start] === whole[last + start]) start++
       let finish = 0
       while (finish < most - start && whole[to - 1 - finish] === whole[lastTo - 1 - finish]) finish++
-      parts.push(start, finish, to - from - start - finish)
+      numbers.push(start, finish, to - from - start - finish)
       written += whole.copy(out, written, from + start, to - finish)
     }
     before = texts
     end = texts[TEXTS]!
-    rows.push(rowOf(tape, postKind, parts))
   }
-  return packed(Buffer.from(`${JSON.stringify(rows)}\n`, 'latin1'), out.subarray(0, written))
+  return packed(numbers, out.subarray(0, written))
 }
-
-function rowOf(
-  { kind, contract, at, tookMs, end, sentBytes, heardBytes }: Tape,
-  postKind: ExchangeKind,
-  parts: number[],
-): Row {
-  const name = kind === 'ping' ? 'ping' : postKind
-  return [name, contract.id, contract.buyer.id, at, Math.round(tookMs), end, sentBytes, heardBytes, parts]
-}
-
-function packed(line: Buffer, texts: Buffer): Buffer {
-  if (line.length + texts.length <= PLAIN_MOST) return Buffer.concat([Buffer.of(PLAIN), line, texts])
-  return Buffer.concat([Buffer.of(DEFLATED), deflateRawSync(Buffer.concat([line, texts]), { level: 1 })])
-}
-
-/** Head and body of what was sent, and of what was heard: where they begin, and where the last one ends. */
-type Ends = readonly [number, number, number, number, number]
-const TEXTS = 4
-const NOTHING = ['', '', '', ''] as const
 
 const USUAL = 64 * 1024
 const usual = { whole: Buffer.allocUnsafe(USUAL), out: Buffer.allocUnsafe(USUAL) }
+/** At most, of the line that names an exchange. */
+const LINE = 300
 
 /** Nearly every lead fits into what is there already. Stars may be longer than what they hide. */
 function roomFor(tapes: readonly Tape[]): { readonly whole: Buffer; readonly out: Buffer } {
   let most = 0
-  for (const { sentBytes, heardBytes } of tapes)
-    most += Math.min(sentBytes, SENT_MOST) + Math.min(heardBytes, HEARD_MOST)
-  most *= 2
+  for (const { sentBytes, heardBytes } of tapes) {
+    most += LINE + 2 * (Math.min(sentBytes, SENT_MOST) + Math.min(heardBytes, HEARD_MOST))
+  }
   return most <= USUAL ? usual : { whole: Buffer.allocUnsafe(most), out: Buffer.allocUnsafe(most) }
 }
 
-/** Lays an exchange's four texts one behind the other. */
-function lay({ contract, sent, heard }: Tape, whole: Buffer, from: number): Ends {
+/** Lays an exchange's texts one behind the other. */
+function lay(tape: Tape, postKind: ExchangeKind, whole: Buffer, from: number): Ends {
+  const { contract, kind, end, sent, heard } = tape
   const hide = hidingBytes(contract)
-  const [sentBody, sentEnd] = layOne(sent, hide, whole, from)
-  const [heardBody, heardEnd] = layOne(heard, hide, whole, sentEnd)
-  return [from, sentBody, sentEnd, heardBody, heardEnd]
+  const line = `${kind === 'ping' ? kind : postKind}\t${contract.id}\t${contract.buyer.id}\t${end ?? ''}`
+  const lineEnd = from + whole.write(line, from, LINE, 'latin1')
+  const sentEnd = layOne(sent, hide, whole, lineEnd)
+  const heardEnd = layOne(heard, hide, whole, sentEnd)
+  return [from, lineEnd, headEnd(whole, lineEnd, sentEnd), sentEnd, headEnd(whole, sentEnd, heardEnd), heardEnd]
 }
 
-function layOne(
-  chunks: readonly (string | Uint8Array)[],
-  hide: Hide | null,
-  whole: Buffer,
-  from: number,
-): readonly [body: number, end: number] {
+function layOne(chunks: readonly (string | Uint8Array)[], hide: HideBytes | null, whole: Buffer, from: number): number {
   let end = from
   for (const chunk of chunks) {
     if (typeof chunk === 'string') end += whole.write(chunk, end, 'latin1')
@@ -124,35 +100,77 @@ function layOne(
       end += chunk.length
     }
   }
-  if (hide !== null) end = from + whole.write(hide(whole.toString('latin1', from, end)), from, 'latin1')
-  const blank = whole.indexOf(BLANK_LINE, from, 'latin1')
-  const body = blank >= 0 && blank + BLANK_LINE.length <= end ? blank + BLANK_LINE.length : end
-  return [body, end]
+  return hide === null ? end : hide(whole, from, end)
 }
 
 const BLANK_LINE = '\r\n\r\n'
 
+function headEnd(whole: Buffer, from: number, end: number): number {
+  const blank = whole.subarray(from, end).indexOf(BLANK_LINE, 0, 'latin1')
+  return blank < 0 ? end : from + blank + BLANK_LINE.length
+}
+
+function packed(numbers: readonly number[], texts: Buffer): Buffer {
+  const most = numbers.length * 5
+  const line = most <= USUAL ? usualLine : Buffer.allocUnsafe(most)
+  let end = 0
+  for (const number of numbers) end = writeNumber(line, end, number)
+  const size = Buffer.allocUnsafe(5)
+  const head = [size.subarray(0, writeNumber(size, 0, end)), line.subarray(0, end), texts]
+  if (end + texts.length <= PLAIN_MOST) return Buffer.concat([FLAG_PLAIN, ...head])
+  return Buffer.concat([FLAG_DEFLATED, deflateRawSync(Buffer.concat(head), { level: 1 })])
+}
+
+const usualLine = Buffer.allocUnsafe(USUAL)
+const FLAG_PLAIN = Buffer.of(PLAIN)
+const FLAG_DEFLATED = Buffer.of(DEFLATED)
+
+/** Whole numbers below 2^32. */
+function writeNumber(into: Buffer, at: number, number: number): number {
+  let [end, rest] = [at, number]
+  while (rest > 127) {
+    into[end++] = (rest & 127) | 128
+    rest >>>= 7
+  }
+  into[end++] = rest
+  return end
+}
+
 /** Reads what `writeRecord` wrote. */
 export function readRecord(record: Buffer): readonly KeptExchange[] {
   const rest = record.subarray(1)
-  const text = (record[0] === DEFLATED ? inflateRawSync(rest) : rest).toString('latin1')
-  const line = text.indexOf('\n')
-  const rows: Row[] = JSON.parse(text.slice(0, line))
-  let from = line + 1
-  let before: readonly string[] = NOTHING
-  return rows.map(([kind, contract, buyer, at, tookMs, end, sentBytes, heardBytes, parts]) => {
-    const texts = before.map((last, at) => {
-      const [start, finish, length] = parts.slice(at * 3, at * 3 + 3) as [number, number, number]
+  const plain = record[0] === DEFLATED ? inflateRawSync(rest) : rest
+  let at = 0
+  const next = (): number => {
+    for (let number = 0, worth = 1; ; worth *= 128) {
+      const byte = plain[at++]!
+      number += (byte & 127) * worth
+      if (byte < 128) return number
+    }
+  }
+  const size = next()
+  const textsAt = at + size
+  let from = textsAt
+  const found: KeptExchange[] = []
+  let before: readonly string[] = ['', '', '', '', '']
+  while (at < textsAt) {
+    const began = next() * 1_000 + next()
+    const [tookMs, sentBytes, heardBytes] = [next(), next(), next()]
+    before = before.map((last) => {
+      const [start, finish, length] = [next(), next(), next()]
       from += length
-      return last.slice(0, start) + text.slice(from - length, from) + last.slice(last.length - finish)
+      const own = plain.toString('latin1', from - length, from)
+      return last.slice(0, start) + own + last.slice(last.length - finish)
     })
-    before = texts
-    const [sent, heard] = [texts[0]! + texts[1]!, texts[2]! + texts[3]!]
-    return { kind, contract, buyer, at, tookMs, end, sent, heard, sentBytes, heardBytes }
-  })
+    const [line, sentHead, sentBody, heardHead, heardBody] = before as [string, string, string, string, string]
+    const [kind, contract, buyer, end] = line.split('\t') as [ExchangeKind, string, string, string]
+    const [sent, heard] = [sentHead + sentBody, heardHead + heardBody]
+    found.push({ kind, contract, buyer, at: began, tookMs, end: end || null, sent, heard, sentBytes, heardBytes })
+  }
+  return found
 }
 
-/** True where less was kept than went over the wire. */
+/** Which way less was kept than went over the wire. */
 export const isCut = ({
   sentBytes,
   heardBytes,
