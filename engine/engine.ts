@@ -20,6 +20,7 @@ import { Inquiries } from './doubts/inquiries.ts'
 import { createEdge, type Edge, type EdgeReply, type EdgeRequest } from './edge.ts'
 import { type Env, listenOn } from './env.ts'
 import { Exchanges } from './exchanges/keeper.ts'
+import { keyOf } from './exchanges/proof.ts'
 import { CannotStart, type Foundation } from './foundation.ts'
 import { Hints } from './hints.ts'
 import { answerMeta, takeGoogleLead, takeMetaLeads } from './inbound/ad-forms.ts'
@@ -215,7 +216,10 @@ async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
   await routePostbacks(db, foundation.snapshot)
   const letters = letterOutbox({ db, clock, courier, snapshot, log: note })
   const reporter = new Reporter({ db, sealer, clock, log: note })
-  const exchanges = new Exchanges({ url: databaseUrl, clock, metrics, pings: env.pingDays > 0, log: note })
+  const exchanges = new Exchanges({
+    ...{ url: databaseUrl, clock, metrics, pings: env.pingDays > 0, log: note },
+    keyOf: (leadId) => keyOf(db, sealer, leadId),
+  })
   const lists = await openLists(options)
   return { courier, postbacks, letters, reporter, exchanges, keyUses: new KeyUses(db, clock), lists }
 }
@@ -302,11 +306,12 @@ function inquiriesOf(
   })
 }
 
-function callbackPorts({ clock, foundation, recovery, snapshot }: Core): CallbackPorts {
+function callbackPorts({ clock, foundation, recovery, snapshot, exchanges }: Core): CallbackPorts {
   return {
     ...{ clock, seal: foundation.sealer, snapshot },
     resolve: (...verdict) => recovery.resolve(...verdict),
     conceal: (leadId, text) => conceal(foundation.sealer, leadId, text),
+    record: (leadId, tape) => void exchanges.heard(leadId, tape),
   }
 }
 

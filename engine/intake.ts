@@ -31,7 +31,7 @@ export interface IntakePorts extends ConductPorts, AdmissionPorts, ClaimPorts {
   readonly metrics: Metrics
   readonly offers: Offers
   /** Keeps what is said to buyers; absent: nobody does. */
-  readonly exchanges?: Pick<Exchanges, 'of'>
+  readonly exchanges?: Pick<Exchanges, 'of' | 'ofPing'>
   /** Buyers whom a suppression list keeps from this lead. */
   readonly suppressed: (campaign: Campaign, lead: Lead) => Barred
 }

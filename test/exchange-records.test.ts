@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { HEARD_MOST, SENT_MOST, Tape } from '../buyers/tape.ts'
 import { Exchanges, type KeeperSettings } from '../engine/exchanges/keeper.ts'
-import { leadExchanges } from '../engine/exchanges/proof.ts'
+import { keyOf, leadExchanges } from '../engine/exchanges/proof.ts'
 import { readRecord, writeRecord } from '../engine/exchanges/record.ts'
 import { newId } from '../engine/random.ts'
 import { dropOldPings } from '../engine/retention.ts'
@@ -128,7 +128,11 @@ describe('the keeper', () => {
         lost[kind] += n
       },
     }
-    const made = new Exchanges({ url: kit.url, clock: systemClock, metrics, pings: true, log: () => {}, ...more })
+    const made = new Exchanges({
+      ...{ url: kit.url, clock: systemClock, metrics, pings: true, log: () => {} },
+      keyOf: (leadId) => keyOf(kit.db, sealer, leadId),
+      ...more,
+    })
     open.push(made)
     return made
   }

@@ -1,10 +1,12 @@
 /** What is said to buyers is kept byte for byte, sealed, and readable by those who may: through the engine, over real sockets. */
+import { createHmac } from 'node:crypto'
 import type net from 'node:net'
 import { SMTPServer } from 'smtp-server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HEARD_MOST } from '../buyers/tape.ts'
 import type { ExchangePage } from '../engine/exchanges/proof.ts'
 import { httpReply, rawServer } from './buyers-kit.ts'
+import { run } from './chaos/processes.ts'
 import { type Door, House, houseConfig, look, send, sha256 } from './inbound-kit.ts'
 
 const LEAD = {
@@ -105,6 +107,7 @@ beforeAll(async () => {
       more()
     },
     '/no/post': say(httpReply('{"accept":false,"reason":"not today"}')),
+    '/mute/post': () => {},
     '/late/post': (socket, one) => {
       one.heard = httpReply('{"accept":true}')
       setTimeout(() => socket.write(one.heard), 1_500)
@@ -139,6 +142,7 @@ function withBuyers(config: any): void {
   config.campaigns = {
     pings: campaign('pings'),
     mailed: campaign('mailed'),
+    doubts: campaign('doubts'),
     posts: { ...campaign('posts'), floor: '1.00' },
   }
   for (const source of Object.values<{ campaigns: string[] }>(config.sources))
@@ -198,6 +202,7 @@ function withBuyers(config: any): void {
     { ping_url: undefined, post_url: `smtp://127.0.0.1:${port}`, post: letter },
   )
   add('no', 'posts', { price: '9.00' }, { ping_url: undefined })
+  add('mute', 'doubts', { price: '8.00' }, { ping_url: undefined, secrets: [SIGNING] })
   add('late', 'posts', { price: '8.00' }, { ping_url: undefined })
 }
 
@@ -277,6 +282,51 @@ describe('the bytes of an exchange', () => {
     const late = (await exchangesOf(leadId, (all) => all[1]?.end === 'whole'))[1]!
     expect(bytesOf(late.heard)).toBe(raw.said['/late/post']![0]!.heard)
     expect(late.took_ms).toBeGreaterThan(1_000)
+  })
+
+  it('are those of the pings that brought an offer, too, and of a callback that settled a doubt', async () => {
+    const { first_name: _f, last_name: _l, phone: _p, email: _e, address: _a, city: _c, ...partial } = LEAD
+    const offered = await send(`${door.origin}/v1/campaigns/pings/pings`, partial)
+    expect(offered.json).toMatchObject({ status: 'offer' })
+    const sold = await send(`${door.origin}/v1/pings/${offered.json.ping_id}/lead`, LEAD)
+    expect(sold.json).toMatchObject({ status: 'sold' })
+    const found = await exchangesOf(sold.json.lead_id, (all) => all.length === 9)
+    expect(found.filter(({ kind }) => kind === 'post').map(({ contract }) => contract)).toEqual(['json'])
+    const ping = found.find(({ kind, contract }) => kind === 'ping' && contract === 'json')!
+    expect(bytesOf(ping.sent)).toBe(starred(raw.said['/json/ping']!.at(-1)!.sent))
+
+    const leadId = await taken('doubts', 'pending')
+    const token = `${leadId}:mute`
+    const [body, at] = ['{"accept":true, "price":"7.50"}', String(Math.floor(Date.now() / 1000))]
+    const signed = createHmac('sha256', Buffer.from(SIGNING.slice(6), 'base64')).update(`${token}.${at}.${body}`)
+    const signature = `v1,${signed.digest('base64')}`
+    const headers = { 'webhook-id': token, 'webhook-timestamp': at, 'webhook-signature': signature }
+    const told = await send(`${door.origin}/v1/callbacks/${token}`, body, { key: null, headers })
+    expect(told.json).toEqual({ settled: true, state: 'accepted' })
+    const [post, callback] = await exchangesOf(leadId, (all) => all.length === 2)
+    expect([post!.kind, post!.end, callback!.kind]).toEqual(['post', 'timeout', 'callback'])
+    expect(callback!.heard.text).toBe(
+      `webhook-id: ${token}\r\nwebhook-timestamp: ${at}\r\nwebhook-signature: ${signature}\r\n\r\n${body}`,
+    )
+  })
+
+  it('are printed by the command line', async () => {
+    const leadId = await taken('mailed', 'sold')
+    await exchangesOf(leadId, (all) => all.length === 1)
+    const env = { GAVELPOST_ADMIN: door.admin, GAVELPOST_KEY: 'operator' }
+    const { code, out } = await run('engine/cli/main.ts', ['lead', leadId, '--bytes'], env)
+    expect(code).toBe(0)
+    expect(out).toMatch(/^post to mailed of mailed, .* ms, whole reply$/m)
+    expect(out).toMatch(/^> Subject: A lead$/m)
+    expect(out).toMatch(/^< 250 Taken as number 7$/m)
+  })
+
+  it('outlive the engine that is killed once they are written, and another one reads them', async () => {
+    const leadId = await taken('mailed', 'sold')
+    await exchangesOf(leadId, (all) => all.length === 1)
+    await door.program.kill9()
+    door = await house.engine()
+    expect((await exchangesOf(leadId, (all) => all.length === 1))[0]!.heard.text).toBe('250 Taken as number 7')
   })
 })
 

@@ -10,7 +10,7 @@ export function exchangesText({ lead_id, erased, exchanges }: ExchangesPage): st
 }
 
 function one({ kind, contract, buyer, at, took_ms, end, sent, heard }: ExchangePage): string {
-  const title = `${kind} to ${contract} of ${buyer}, ${at}, ${took_ms} ms, ${end === 'whole' ? 'whole reply' : end}`
+  const title = `${kind} ${kind === 'callback' ? 'from' : 'to'} ${contract} of ${buyer}, ${at}, ${took_ms} ms, ${end === 'whole' ? 'whole reply' : end}`
   return [title, ...lines('>', sent), ...lines('<', heard)].join('\n')
 }
 

@@ -21,7 +21,7 @@ const Exchanges = object({
   erased: Type.Boolean({ description: 'True: the person was erased, and nothing of this can be read any more.' }),
   exchanges: Type.Array(
     object({
-      kind: words('ping', 'post', 'retry', 'status'),
+      kind: words('ping', 'post', 'retry', 'status', 'callback'),
       contract: text('To which contract.'),
       buyer: text('Of which buyer.'),
       at: moment('When its first byte left.'),

@@ -21,10 +21,15 @@ interface Found {
   readonly buyers: readonly string[]
 }
 
-/** Its timeline, and for each seat what would have won. */
+/** Its timeline, and for each seat what would have won; with --bytes what was said to its buyers. */
 export async function lead({ plane, output, args, options }: Context): Promise<void> {
   const path = `/admin/v1/leads/${idOf(args)}`
   const admin = plane()
+  if (options['bytes']) {
+    const bytes = `${path}/exchanges`
+    if (options['json']) return output.show(await admin.call<object>('GET', bytes), [])
+    return output.show(null, (await admin.text(bytes)).trimEnd().split('\n'))
+  }
   const { seats } = await admin.call<{ seats: readonly Seat[] }>('GET', `${path}/explain`)
   if (options['json']) return output.show({ ...(await admin.call<object>('GET', path)), explained: seats }, [])
   const rows = seats.map(({ tier, contract, outcome, why, to_win }) => [

@@ -36,7 +36,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   rollback: { usage: 'rollback VERSION [--note WHY]', does: 'publishes what an earlier version said', run: rollback },
   validate: { usage: 'validate FILE', does: 'every fault of a file; needs no engine', run: validate },
-  lead: { usage: 'lead ID', does: "a lead's timeline, how each seat ended, and what would have won", run: lead },
+  lead: {
+    usage: 'lead ID [--bytes]',
+    does: "a lead's timeline, how each seat ended, and what would have won; or every byte that was said to its buyers",
+    run: lead,
+  },
   replay: { usage: 'replay ID', does: "runs a lead's trace through the machine again", run: replay },
   tail: { usage: 'tail [--count N]', does: 'leads as they are decided', run: tail },
   import: {
@@ -72,7 +76,7 @@ const OPTIONS = {
     version: text,
     zone: text,
   },
-  ...{ csv: flag, help: flag, json: flag, reasons: flag, test: flag },
+  ...{ bytes: flag, csv: flag, help: flag, json: flag, reasons: flag, test: flag },
 }
 
 try {

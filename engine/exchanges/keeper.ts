@@ -15,6 +15,8 @@ export interface KeeperSettings {
   readonly metrics: Pick<Metrics, 'exchangesLost'>
   /** False: pings are not kept. */
   readonly pings: boolean
+  /** The key of a lead in the ledger; null where it has none any more. */
+  readonly keyOf: (leadId: string) => Promise<LeadKey | null>
   readonly log: (text: string) => void
   /** Most bytes that wait; default 64 MB. */
   readonly most?: number
@@ -36,6 +38,8 @@ interface Batch {
   readonly isPing: boolean
   readonly exchanges: number
   readonly bytes: number
+  /** Written with it, where the ledger has none for this id. */
+  readonly key: LeadKey | null
   readonly seal: () => Buffer
 }
 
@@ -66,7 +70,18 @@ export class Exchanges {
 
   /** Records what is said about a lead from now on. `postKind`: what its posts are told as. */
   of(leadId: string, key: LeadKey, postKind: ExchangeKind = 'post'): LeadExchanges {
-    return new LeadExchanges(this, leadId, key, postKind, this.#settings.pings)
+    return new LeadExchanges(this, { leadId, key, isKeyNew: false }, postKind, this.#settings.pings)
+  }
+
+  /** The same of a source's ping, which has no lead of its own: its key is written with what is said. */
+  ofPing(offerId: string, key: LeadKey): LeadExchanges {
+    return new LeadExchanges(this, { leadId: offerId, key, isKeyNew: true }, 'post', this.#settings.pings)
+  }
+
+  /** Records what a buyer told by itself about a lead that is no longer under way here. */
+  async heard(leadId: string, tape: Tape): Promise<void> {
+    const key = await this.#settings.keyOf(leadId).catch(() => null)
+    if (key !== null) this.of(leadId, key, 'callback').ended(tape)
   }
 
   /** Batches that are not written yet. */
@@ -126,10 +141,10 @@ export class Exchanges {
     while (this.#taken.length > 0) {
       for (const batch of this.#taken.splice(0, SEALED_AT_ONCE)) {
         const sealed = batch.seal()
-        const { leadId, isPing, exchanges } = batch
+        const { leadId, isPing, exchanges, key } = batch
         this.#bytes += sealed.length - batch.bytes
         const piece = random(4).readUInt32LE() >>> 1
-        this.#sealed.push({ leadId, isPing, exchanges, bytes: sealed.length, sealed, piece })
+        this.#sealed.push({ leadId, isPing, exchanges, bytes: sealed.length, key, sealed, piece })
       }
       await new Promise<void>((turn) => setImmediate(turn))
     }
@@ -160,7 +175,7 @@ export class Exchanges {
   }
 }
 
-const KEEP = 'select keep_exchanges($1, $2, $3, $4, $5, $6)'
+const KEEP = 'select keep_exchanges($1, $2, $3, $4, $5, $6, $7, $8)'
 
 /** One value has all bytes: an array of them would travel as text, twice as long. */
 function valuesOf(batch: readonly Sealed[]): unknown[] {
@@ -176,7 +191,16 @@ function valuesOf(batch: readonly Sealed[]): unknown[] {
     froms,
     batch.map(({ sealed }) => sealed.length),
     Buffer.concat(batch.map(({ sealed }) => sealed)),
+    batch.map(({ key }) => key?.wrappedKey),
+    batch.map(({ key }) => key?.keyVersion),
   ]
+}
+
+interface Whose {
+  readonly leadId: string
+  readonly key: LeadKey
+  /** True where the ledger does not have the key yet. */
+  readonly isKeyNew: boolean
 }
 
 const isAboutData = (error: unknown): boolean => /^(?:22|23|42|54|P0)/.test(String((error as { code?: unknown }).code))
@@ -188,17 +212,15 @@ const isAboutData = (error: unknown): boolean => /^(?:22|23|42|54|P0)/.test(Stri
 export class LeadExchanges implements Witness {
   readonly wantsPings: boolean
   readonly #keeper: Exchanges
-  readonly #leadId: string
-  readonly #key: LeadKey
+  readonly #whose: Whose
   readonly #postKind: ExchangeKind
   #pings: Tape[] = []
   #over = false
 
-  constructor(keeper: Exchanges, leadId: string, key: LeadKey, postKind: ExchangeKind, wantsPings: boolean) {
+  constructor(keeper: Exchanges, whose: Whose, postKind: ExchangeKind, wantsPings: boolean) {
     this.wantsPings = wantsPings
     this.#keeper = keeper
-    this.#leadId = leadId
-    this.#key = key
+    this.#whose = whose
     this.#postKind = postKind
   }
 
@@ -220,12 +242,14 @@ export class LeadExchanges implements Witness {
   #take(tapes: readonly Tape[]): void {
     let bytes = 0
     for (const { sentBytes, heardBytes } of tapes) bytes += sentBytes + heardBytes
+    const { leadId, key, isKeyNew } = this.#whose
     this.#keeper.take({
-      leadId: this.#leadId,
+      leadId,
       isPing: tapes[0]!.kind === 'ping',
       exchanges: tapes.length,
       bytes,
-      seal: () => this.#key.sealExchanges(writeRecord(tapes, this.#postKind)),
+      key: isKeyNew ? key : null,
+      seal: () => key.sealExchanges(writeRecord(tapes, this.#postKind)),
     })
   }
 }

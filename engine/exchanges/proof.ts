@@ -63,8 +63,8 @@ export async function leadExchanges(db: Db, sealer: Sealer, leadId: string): Pro
   const key = await keyOf(db, sealer, leadId)
   if (key === null) return { lead_id: leadId, erased: true, exchanges: [] }
   const kept = new Map<string, KeptExchange>()
-  for (const sealed of await sealedRows(db, leadId)) {
-    for (const one of readRecord(key.openExchanges(sealed))) {
+  for (const record of [...(await recordsOf(db, leadId, key)), ...(await recordsOfOffer(db, sealer, leadId))]) {
+    for (const one of readRecord(record)) {
       const name = `${one.at} ${one.kind} ${one.contract}`
       const known = kept.get(name)
       if (known === undefined || isLater(one, known)) kept.set(name, one)
@@ -78,17 +78,26 @@ export async function leadExchanges(db: Db, sealer: Sealer, leadId: string): Pro
 const isLater = (one: KeptExchange, known: KeptExchange): boolean =>
   known.end === null || (one.end !== null && one.tookMs > known.tookMs)
 
-async function keyOf(db: Db, sealer: Sealer, leadId: string): Promise<LeadKey | null> {
+/** Null where its person was erased. */
+export async function keyOf(db: Db, sealer: Sealer, leadId: string): Promise<LeadKey | null> {
   const row = await db.selectFrom('lead_keys').selectAll().where('lead_id', '=', leadId).executeTakeFirst()
   if (!row) return null
   return sealer.keyOf(leadId, { wrappedKey: row.wrapped.toString('base64'), keyVersion: row.key_version })
 }
 
-async function sealedRows(db: Db, leadId: string): Promise<readonly Buffer[]> {
+async function recordsOf(db: Db, leadId: string, key: LeadKey): Promise<readonly Buffer[]> {
   const of = (table: 'ping_exchanges' | 'post_exchanges') =>
     db.selectFrom(table).select('sealed').where('lead_id', '=', leadId).execute()
   const [pings, posts] = await Promise.all([of('ping_exchanges'), of('post_exchanges')])
-  return [...pings, ...posts].map(({ sealed }) => sealed)
+  return [...pings, ...posts].map(({ sealed }) => key.openExchanges(sealed))
+}
+
+/** The pings that brought the offer which the lead came for. */
+async function recordsOfOffer(db: Db, sealer: Sealer, leadId: string): Promise<readonly Buffer[]> {
+  const { rows } = await sql<{ id: string | null }>`select offer_of_lead(${leadId})->>'id' as id`.execute(db)
+  const id = rows[0]?.id ?? null
+  const key = id === null ? null : await keyOf(db, sealer, id)
+  return id === null || key === null ? [] : recordsOf(db, id, key)
 }
 
 function exchangePage(kept: KeptExchange): ExchangePage {

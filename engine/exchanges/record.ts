@@ -3,8 +3,11 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { HEARD_MOST, SENT_MOST, type Tape } from '../../buyers/tape.ts'
 import { type HideBytes, hidingBytes } from '../masking.ts'
 
-/** `retry` and `status` ask about a post in doubt: the same post again, and the buyer's status address. */
-export type ExchangeKind = 'ping' | 'post' | 'retry' | 'status'
+/**
+ * `retry` and `status` ask about a post in doubt: the same post again, and the buyer's status address. `callback`: the buyer told
+ * by itself.
+ */
+export type ExchangeKind = 'ping' | 'post' | 'retry' | 'status' | 'callback'
 
 /** One exchange as it is kept. Texts are one byte a character, credentials starred out. */
 export interface KeptExchange {

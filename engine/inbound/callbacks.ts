@@ -4,7 +4,9 @@ import { validate } from 'uuid'
 import { readPost } from '../../buyers/reply.ts'
 import { parseJson } from '../../buyers/reply-body.ts'
 import { isSigned, readSecret } from '../../buyers/sign.ts'
+import { Tape } from '../../buyers/tape.ts'
 import type { Clock } from '../../buyers/wire.ts'
+import { ms, type WallMs } from '../../rules/units.ts'
 import type { Contract, Snapshot } from '../../rules/version.ts'
 import { evidenceOf, type ResolveAnswer, type Verdict, verdictOf, type Which } from '../doubts/resolve.ts'
 import type { EdgeReply, EdgeRequest } from '../edge.ts'
@@ -16,6 +18,8 @@ export interface CallbackPorts {
   readonly resolve: (leadId: string, which: Which, verdict: Verdict, by: string) => Promise<ResolveAnswer>
   /** Seals a text that may name a person. */
   readonly conceal: (leadId: string, text: string) => string
+  /** Keeps what settled a doubt, byte for byte. */
+  readonly record?: (leadId: string, tape: Tape) => void
 }
 
 /**
@@ -38,10 +42,22 @@ export async function takeCallback(ports: CallbackPorts, { params, headers, body
   const verdict = said && verdictOf(said, (name) => ports.conceal(leadId, name))
   if (verdict === null) return problem.unreadable('Say {"accept": true} or {"accept": false}, as in a reply to a post.')
   try {
-    return answerOf(await ports.resolve(leadId, { contract: id }, verdict, 'callback'))
+    const answer = await ports.resolve(leadId, { contract: id }, verdict, 'callback')
+    if (answer.code === 'RESOLVED') ports.record?.(leadId, tapeOf(contract!, webhook, body, ports.clock.wall()))
+    return answerOf(answer)
   } catch {
     return problem.notReady()
   }
+}
+
+/** What it was signed with, as a head, and the body. */
+function tapeOf(contract: Contract, [id, timestamp, signature]: readonly string[], body: Buffer, at: WallMs): Tape {
+  const tape = new Tape('post', contract, at, ms(0))
+  const head = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature }
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
+  tape.hear(Buffer.concat([Buffer.from(`${lines.join('')}\r\n`), body]))
+  tape.finish('whole', ms(0))
+  return tape
 }
 
 /** What is no clear yes counts as a no in the reply to a post, for the lead goes on; nothing forces that here. */

@@ -7,7 +7,7 @@ import { type Admitted, admit, admitTo, identify, readEntry } from '../admission
 import { offerJson, takenReply } from '../answer.ts'
 import { conduct } from '../conduct.ts'
 import type { EdgeReply, EdgeRequest } from '../edge.ts'
-import { type IntakePorts, type Taken, take } from '../intake.ts'
+import { type IntakePorts, type Taken, take, wireLead } from '../intake.ts'
 import type { LeadFacts, LiveLead } from '../live.ts'
 import * as problem from '../problem.ts'
 import { newId } from '../random.ts'
@@ -78,6 +78,7 @@ export async function ping(ports: IntakePorts, admitted: Admitted): Promise<Ping
 async function asked(ports: IntakePorts, admitted: Admitted, lead: Lead, receivedAt: WallMs): Promise<LiveLead> {
   const { snapshot, campaign, source, test } = admitted
   const leadId = newId()
+  const exchanges = ports.exchanges?.ofPing(leadId, ports.seal.newKey(leadId))
   const facts: LeadFacts = {
     leadId,
     term: 1,
@@ -88,7 +89,8 @@ async function asked(ports: IntakePorts, admitted: Admitted, lead: Lead, receive
     mode: 'sync',
     receivedAt,
     fingerprints: [],
-    wire: { id: leadId, campaign: campaign.id, sourcePseudonym: source.pseudonym, lead, fragments: new Map(), test },
+    exchanges,
+    wire: wireLead(leadId, campaign, source, lead, test, exchanges),
   }
   const live = conduct(ports, facts, {
     ...openingOf(campaign, lead, source, receivedAt, ports.hints, test, ports.suppressed(campaign, lead)),

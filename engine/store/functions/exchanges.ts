@@ -1,11 +1,17 @@
 /** Keeps what was said to buyers about leads, drops what of it is old, and erases a lead's person. */
 
 export const EXCHANGES = `
-  -- Rows lie one behind the other in \`p_bytes\`. Written again after an unknown commit, a row finds itself.
+  -- Rows lie one behind the other in \`p_bytes\`. Written again after an unknown commit, a row finds itself. A source's ping brings
+  -- its own key.
   create function keep_exchanges(
-    p_pings boolean[], p_leads uuid[], p_pieces integer[], p_froms integer[], p_lengths integer[], p_bytes bytea
+    p_pings boolean[], p_leads uuid[], p_pieces integer[], p_froms integer[], p_lengths integer[], p_bytes bytea,
+    p_wrapped text[], p_versions integer[]
   ) returns void language plpgsql as $$
   begin
+    insert into lead_keys (lead_id, wrapped, key_version)
+    select lead_id, decode(wrapped, 'base64'), version
+    from unnest(p_leads, p_wrapped, p_versions) as g(lead_id, wrapped, version)
+    where wrapped is not null on conflict do nothing;
     insert into post_exchanges (lead_id, piece, sealed)
     select lead_id, piece, substr(p_bytes, at, length)
     from unnest(p_pings, p_leads, p_pieces, p_froms, p_lengths) as g(is_ping, lead_id, piece, at, length)
