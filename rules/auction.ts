@@ -119,6 +119,8 @@ export interface Opening {
   readonly asks?: true
   /** Bids that seats made for the source's ping: they are not pinged again. */
   readonly bids?: readonly StandingBid[]
+  /** Seats in the order in which the consumer chose them: it ranks them, whatever they bid. */
+  readonly choice?: readonly number[]
   readonly promise?: PayoutPromise
   readonly prices?: LeadPrices
   /** What the source earns for the lead although nobody buys it; absent: nothing. */

@@ -278,6 +278,7 @@ const WORDS: Readonly<Record<ReasonName, Words>> = {
     const refuse = ['checks', detail, 'refuse'].reduce(member, config)
     return `a lead that ${detail} does not refuse${refuse === undefined ? '' : `: ${conditionWords(refuse)}`}`
   }),
+  later_choice: words('another seller stood before it in the consumer’s choice', 'a consumer who names it first'),
   not_chosen: words('the consumer chose other sellers', "the consumer's choice"),
   below_offer: words(
     (asked) => `${bidWords(asked)}, too little for what the source was offered`,

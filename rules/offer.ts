@@ -143,8 +143,15 @@ export function openingOfOffer(
     eligible,
     excluded: merged(opening.excluded, excluded),
     bids: standing,
+    ...(chosen !== null && { choice: inOrder(chosen, eligible, (seat) => bids.get(campaign.contracts[seat]!.id)!.id) }),
     promise: promiseOf(use),
   }
+}
+
+/** Positions of the seats in the consumer's order. All of them were chosen: others are out. */
+function inOrder(chosen: readonly string[], eligible: readonly number[], bidOf: (seat: number) => string): number[] {
+  const place = (at: number) => chosen.indexOf(bidOf(eligible[at]!))
+  return eligible.map((_, at) => at).sort((a, b) => place(a) - place(b))
 }
 
 function whyNot(

@@ -60,6 +60,7 @@ export const REASONS = [
   'not_chosen', //       51  the consumer chose other sellers
   'below_offer', //      52  it pays too little for what the source was offered for its ping
   'bid_expired', //      53  its bid had ended before a post could leave
+  'later_choice', //     54  another seller stood before it in the consumer's choice
 ] as const
 
 export type ReasonName = (typeof REASONS)[number]

@@ -120,6 +120,7 @@ function open(state: AuctionState, opening: Opening): void {
   state.excluded = opening
   state.asks = opening.asks === true
   state.promise = opening.promise ?? null
+  state.chosen = opening.choice !== undefined
   state.owed = opening.owed ?? micros(0)
   state.lapses = opening.bids?.some((bid) => bid[3] !== undefined) ?? false
   const bids = new Map(opening.bids?.map((bid) => [bid[0], bid]))
@@ -137,6 +138,7 @@ function open(state: AuctionState, opening: Opening): void {
       value,
       worth: worthOf(terms, value),
       turn: 0,
+      choice: opening.choice?.indexOf(seat) ?? 0,
       priority: terms.priority,
       die: opening.dice[seat] ?? 0,
       order: seatNumber,

@@ -2,6 +2,8 @@
 import type { ReasonName } from './reason.ts'
 
 export interface Ranked {
+  /** Place in the consumer's ordered choice of sellers; 0 for all where the consumer did not choose. */
+  readonly choice: number
   /** What the bid counts for: its effective value. */
   readonly worth: number
   readonly priority: number
@@ -10,13 +12,18 @@ export interface Ranked {
   readonly order: number
 }
 
-/** The better bid first: effective value, then priority (1 is first), then the higher die, then contract order. */
+/** The consumer's choice first, where there is one; then the better bid. */
 export function byBid(a: Ranked, b: Ranked): number {
+  return a.choice - b.choice || byWorth(a, b)
+}
+
+/** Effective value, then priority (1 is first), then the higher die, then contract order. */
+export function byWorth(a: Ranked, b: Ranked): number {
   return b.worth - a.worth || byPriority(a, b)
 }
 
 /** A waterfall's order: priority, then the higher die, then contract order. */
-export function byPriority(a: Omit<Ranked, 'worth'>, b: Omit<Ranked, 'worth'>): number {
+export function byPriority(a: Omit<Ranked, 'worth' | 'choice'>, b: Omit<Ranked, 'worth' | 'choice'>): number {
   return a.priority - b.priority || b.die - a.die || a.order - b.order
 }
 
@@ -32,6 +39,7 @@ export function winnersOf<B extends Ranked>(bids: readonly B[], copies: number, 
 
 /** Why `loser` stands behind `winner` in the order of bids. */
 export function whyBehind(loser: Ranked, winner: Ranked): ReasonName {
+  if (loser.choice > winner.choice) return 'later_choice'
   if (loser.worth < winner.worth) return 'lower_bid'
   if (loser.priority > winner.priority) return 'tie_priority'
   return loser.die === winner.die ? 'tie_order' : 'tie_dice'

@@ -252,7 +252,7 @@ describe('money', () => {
 
 describe('the order of bids', () => {
   const few = (max: number) => fc.integer({ min: 0, max })
-  const ranked = fc.record({ worth: few(2), priority: few(2), die: few(2), order: few(9) })
+  const ranked = fc.record({ choice: few(2), worth: few(2), priority: few(2), die: few(2), order: few(9) })
   const distinct = fc.uniqueArray(ranked, { minLength: 2, maxLength: 10, selector: (one) => one.order })
 
   test('is total, and gives one ranking whatever the order of arrival', () => {
@@ -269,13 +269,15 @@ describe('the order of bids', () => {
       fc.property(distinct, (bids) => {
         const [winner, loser] = bids.toSorted(byBid) as [Ranked, Ranked]
         const same = (...keys: (keyof Ranked)[]) => keys.every((key) => winner[key] === loser[key])
-        const why = !same('worth')
-          ? 'lower_bid'
-          : !same('priority')
-            ? 'tie_priority'
-            : !same('die')
-              ? 'tie_dice'
-              : 'tie_order'
+        const why = !same('choice')
+          ? 'later_choice'
+          : !same('worth')
+            ? 'lower_bid'
+            : !same('priority')
+              ? 'tie_priority'
+              : !same('die')
+                ? 'tie_dice'
+                : 'tie_order'
         expect(whyBehind(loser, winner)).toBe(why)
       }),
     )

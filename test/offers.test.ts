@@ -248,6 +248,14 @@ describe('where the consumer chooses', () => {
     const [trace] = await house.ask<{ trace: string }>('select trace from leads where id = $1', [sold.json.lead_id])
     expect(JSON.parse(trace!.trace).opening.excluded).toEqual({ not_chosen: [0] })
   })
+
+  it('their order is the consumer’s, whatever the bids', async () => {
+    const lead = person()
+    const { json } = await ping(one, pinged(lead), 'choice')
+    const sold = await post(two, json.ping_id, { ...lead, consent_bids: 'b2, b1' })
+    expect(sold.json).toMatchObject({ status: 'sold', payout: '11.20' })
+    expect(house.seen('post').at(-1)).toMatchObject({ contract: 'bolt-choice' })
+  })
 })
 
 it('the verifier finds nothing wrong', async () => {

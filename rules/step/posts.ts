@@ -1,7 +1,7 @@
 /** One seat on its way to a sale: held, intended, posted, and how that ended. */
 import type { AuctionCommand, AuctionEvent } from '../auction.ts'
 import { fullReason, type Reason } from '../reason.ts'
-import { byBid } from '../strategy.ts'
+import { byWorth } from '../strategy.ts'
 import { micros } from '../units.ts'
 import { answerPending, postResult } from './record.ts'
 import { hold, moveOn } from './selling.ts'
@@ -164,7 +164,7 @@ function accept(
   state.payout = micros(state.payout + payout)
   seat.redirectUrl = event.redirectUrl
   state.accepted.push(seat)
-  state.redirectUrl = state.accepted.toSorted(byBid).find((sold) => sold.redirectUrl !== null)?.redirectUrl ?? null
+  state.redirectUrl = state.accepted.toSorted(byWorth).find((sold) => sold.redirectUrl !== null)?.redirectUrl ?? null
   state.underWay--
   end(seat, 'sold', 'won', price)
   moveOn(state, event.at, out)

@@ -84,13 +84,14 @@ function openLine(state: AuctionState, members: SeatState[], at: number, out: Au
   }
   lineUp(state, strategy === 'waterfall' ? members.toSorted(byPriority) : byWeight())
   const mayBuy = state.queue.filter((seat) => seat.terms.pinged || reachesFloor(state, seat)).slice(0, MOST_TURNS)
-  if (state.asks || strategy !== 'round_robin' || mayBuy.length < 2) return
+  if (state.asks || state.chosen || strategy !== 'round_robin' || mayBuy.length < 2) return
   state.asksTurn = true
   const seats = mayBuy.map(({ seat }) => seat).sort((a, b) => a - b)
   out.push({ do: 'turn', tier: state.tier, seats, copies, deadlineAt: at + TURN_MS })
 }
 
-export function lineUp(state: AuctionState, line: SeatState[]): void {
+export function lineUp(state: AuctionState, drawn: readonly SeatState[]): void {
+  const line = state.chosen ? drawn.toSorted((a, b) => a.choice - b.choice) : [...drawn]
   line.forEach((seat, turn) => {
     seat.turn = turn
   })

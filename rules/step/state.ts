@@ -49,6 +49,8 @@ export interface AuctionState {
   refused: boolean
   asks: boolean
   promise: PayoutPromise | null
+  /** The consumer's choice ranks the seats. */
+  chosen: boolean
   /** Seats that would have been held, had the auction not only asked. */
   offered: SeatState[]
   tier: number
@@ -92,6 +94,7 @@ export function newAuction(terms: AuctionTerms): AuctionState {
     refused: false,
     asks: false,
     promise: null,
+    chosen: false,
     offered: [],
     tier: -1,
     lapses: false,

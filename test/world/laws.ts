@@ -300,8 +300,9 @@ function rankOf(played: Played, seat: number, bids: ReadonlyMap<number, number>)
   const { contract, group, tier, priority, price, adjust } = walkOf(played).seat(seat)
   const bid = bids.get(seat) ?? Number(price)
   const times = adjust && 'factor' in adjust ? (bid / PPM_PER_WHOLE) * adjust.factor : bid
+  const choice = played.cast.opening.choice?.indexOf(seat) ?? 0
   const worth = Math.max(0, Math.floor(times + 1e-6 + (adjust && 'amount' in adjust ? adjust.amount : 0)))
-  return { seat, contract, group, tier, key: [-worth, priority, -(played.cast.opening.dice[seat] ?? 0), seat] }
+  return { seat, contract, group, tier, key: [choice, -worth, priority, -(played.cast.opening.dice[seat] ?? 0), seat] }
 }
 
 /** Had everybody been waited for, the same seats would have been first. */

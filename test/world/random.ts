@@ -129,7 +129,11 @@ const terms = fc.record({
 })
 
 const offerRule = fc.record(
-  { shortfall: fc.constantFrom('eat_to_zero_margin', 'reject', 'reoffer'), changed: fc.boolean() },
+  {
+    shortfall: fc.constantFrom('eat_to_zero_margin', 'reject', 'reoffer'),
+    changed: fc.boolean(),
+    fussy: fc.constant(true),
+  },
   { requiredKeys: [] },
 )
 const moment = fc.integer({ min: 1, max: 1500 })
@@ -228,11 +232,28 @@ export const anyStory: fc.Arbitrary<Story> = fc
     ) as Story
   })
 
-type RandomOffer = { payout: string; bids: readonly (string | null)[]; offerRule: Partial<StoryOffer> }
+type RandomOffer = {
+  payout: string
+  bids: readonly (string | null)[]
+  offerRule: Partial<StoryOffer> & { readonly fussy?: true }
+}
 
-function offerFor({ payout, bids, offerRule: rule }: RandomOffer, contracts: readonly string[]): StoryOffer {
+/** A fussy consumer likes those best that stand last, and does not want the first. */
+function offerFor(
+  { payout, bids, offerRule: { fussy, ...rule } }: RandomOffer,
+  contracts: readonly string[],
+): StoryOffer {
   const made = contracts.flatMap((contract, at) => (bids[at] ? [[contract, [bids[at]]] as const] : []))
-  return { payout, bids: Object.fromEntries(made) as StoryOffer['bids'], ...rule }
+  const chosen =
+    made.length > 1 && fussy
+      ? {
+          chosen: made
+            .slice(1)
+            .map(([contract]) => contract)
+            .reverse(),
+        }
+      : {}
+  return { payout, bids: Object.fromEntries(made) as StoryOffer['bids'], ...rule, ...chosen }
 }
 
 /** A least bid over the most would let no bid pass, and is a fault. */
