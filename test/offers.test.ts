@@ -1,7 +1,9 @@
 /** Source ping-post through real engines: an offer outlives its engine, is used once, and is never undercut. */
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { exampleLead } from '../engine/example.ts'
 import { run } from './chaos/processes.ts'
+import { until } from './chaos/until.ts'
 import { type Door, House, houseConfig, send } from './inbound-kit.ts'
 
 let house: House
@@ -9,11 +11,11 @@ let one: Door
 let two: Door
 let n = 4_000_000
 
-/** What bolt and acme do with the next posts; they bid 20.00 and 16.00. */
+/** Who rejects the next posts; acme and bolt bid 20.00 and 16.00. */
+const rejects = new Set<string>()
 /** For how many seconds a buyer's bids stand. */
 const lives = new Map<string, number>()
 const bidThatLives = (seconds: number) => JSON.stringify({ accept: true, price: '16.00', expires_in: seconds })
-const rejects = new Set<string>()
 
 beforeAll(async () => {
   house = await House.open(
@@ -57,6 +59,40 @@ const ping = (door: Door, lead: Record<string, unknown>, campaign = 'solar') =>
 const post = (door: Door, pingId: string, lead: object, key = 'mill') =>
   send(`${door.origin}/v1/pings/${pingId}/lead`, lead, { key })
 const posts = () => house.buyers.counts.post
+
+/** An advisory lock of the ledger's. */
+const GATE = 4_711
+
+/**
+ * From now on no INTENT is written in one transaction with its lead, and those that come alone wait, until they are
+ * forgotten: what a kill then leaves is a lead without one.
+ */
+async function intentsWait() {
+  const client = new pg.Client({ connectionString: house.databaseUrl })
+  client.on('error', () => {})
+  await client.connect()
+  const waits = `from pg_locks l join pg_database d on d.oid = l.database and d.datname = current_database()
+    where locktype = 'advisory' and objid = ${GATE} and not granted`
+  await client.query(`
+    create function gate() returns trigger language plpgsql as $$
+    begin
+      if exists (select 1 from leads where id = new.lead_id and xmin = pg_current_xact_id()::xid) then
+        raise data_exception using message = 'its lead comes first';
+      end if;
+      perform pg_advisory_xact_lock(${GATE});
+      return new;
+    end $$;
+    create trigger gate before insert on intents for each row execute function gate();
+    select pg_advisory_lock(${GATE})`)
+  return {
+    waiting: async () => Number((await client.query(`select count(*) as n ${waits}`)).rows[0].n),
+    forget: async () => {
+      await client.query(`select pg_terminate_backend(pid) ${waits}`)
+      await client.query('drop trigger gate on intents; drop function gate()')
+      await client.end()
+    },
+  }
+}
 
 describe('a ping', () => {
   it('is answered with an offer, and nothing is held, claimed or received', async () => {
@@ -199,6 +235,33 @@ describe('the lead that comes for an offer', () => {
     expect(second.json).toMatchObject({ status: 'sold', payout: '11.20' })
     expect(second.json.lead_id).not.toBe(json.lead_id)
   })
+
+  it('keeps its offer where the engine is killed after it received the lead and before anybody was offered it', async () => {
+    const dying = await house.engine()
+    const lead = person()
+    const { ping_id } = (await ping(dying, pinged(lead))).json
+    const before = posts()
+    const gate = await intentsWait()
+    const cut = post(dying, ping_id, lead).catch(() => null)
+    await until('an INTENT that waits', 10_000, gate.waiting)
+    await dying.program.kill9()
+    await gate.forget()
+    await cut
+    const bound = `select i.lead_id, l.status from idempotency i join leads l on l.id = i.lead_id where i.key = $1`
+    const [received] = await house.ask(bound, [`ping:mill:${ping_id.slice(3)}`])
+    expect(received).toMatchObject({ status: null })
+    expect(await house.ask('select * from intents where lead_id = $1', [received!['lead_id']])).toEqual([])
+    rejects.add('acme')
+    const answers = await Promise.all([post(one, ping_id, lead), post(two, ping_id, lead)])
+    rejects.clear()
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    expect(answers[0]!.json).toMatchObject({ status: 'sold', payout: '14.00', lead_id: received!['lead_id'] })
+    expect(await house.ask('select price, payout from sales where lead_id = $1', [received!['lead_id']])).toEqual([
+      { price: '16000000', payout: '14000000' },
+    ])
+    expect(posts()).toBe(before + 2)
+    expect(await post(two, ping_id, person())).toMatchObject({ status: 409, json: { title: 'ping used' } })
+  }, 60_000)
 
   it('is refused where the offer has ended, unless it came in time', async () => {
     const [used, late] = [person(), person()]
