@@ -1,4 +1,5 @@
 /** What the suites of configured deliveries share: a configuration around one delivery, a lead read by its vertical, and the requests made of both. */
+import { readdirSync, readFileSync } from 'node:fs'
 import type { WireLead, WireRequest } from '../buyers/adapter.ts'
 import { compileAdapter } from '../buyers/compile.ts'
 import { compileConfiguration } from '../buyers/configuration.ts'
@@ -96,3 +97,30 @@ export function headersOf({ headers }: WireRequest): Readonly<Record<string, str
   for (let at = 0; at < headers.length; at += 2) found[headers[at]!.toLowerCase()] = headers[at + 1]!
   return found
 }
+
+/** A story of one buyer's wire: what a preset sends, and how it reads what its platform answers. */
+export interface PresetStory {
+  readonly why: string
+  readonly contract: object
+  readonly delivery: Readonly<Record<string, unknown>>
+  /** As the source sends it; else the usual one. */
+  readonly lead?: Readonly<Record<string, string>>
+  readonly test?: boolean
+  readonly ping?: object
+  readonly post: object
+  readonly replies: readonly {
+    readonly to: 'ping' | 'post'
+    readonly status: number
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body: string
+    readonly is: { readonly kind: string; readonly buyerReference?: string | null }
+  }[]
+}
+
+const FOLDER = new URL('./golden/buyers/', import.meta.url)
+
+/** By the preset's name. */
+export const PRESET_STORIES = readdirSync(FOLDER).map((file): [string, PresetStory] => [
+  file.replace('.json', ''),
+  JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as PresetStory,
+])

@@ -1,5 +1,4 @@
 /** Presets: what each sends and how it reads what its platform answers, exemplary and faulty; parameters and overrides. */
-import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it, test } from 'vitest'
 import type { WireRequest } from '../buyers/adapter.ts'
 import { compileAdapter } from '../buyers/compile.ts'
@@ -8,30 +7,7 @@ import { PRESETS } from '../buyers/presets.ts'
 import { mapSecrets } from '../rules/configuration/secrets.ts'
 import { AT, factsOf } from './buyers-kit.ts'
 import { makeCertificates } from './certificates.ts'
-import { configWith, contractWith, faultsOf, leadOf, RAW } from './delivery-kit.ts'
-
-/** A story of one buyer's wire. */
-interface Story {
-  readonly why: string
-  readonly contract: object
-  readonly delivery: Readonly<Record<string, unknown>>
-  /** As the source sends it; else the usual one. */
-  readonly lead?: Readonly<Record<string, string>>
-  readonly test?: boolean
-  readonly ping?: object
-  readonly post: object
-  readonly replies: readonly {
-    readonly to: 'ping' | 'post'
-    readonly status: number
-    readonly headers?: Readonly<Record<string, string>>
-    readonly body: string
-    readonly is: object
-  }[]
-}
-
-const FOLDER = new URL('./golden/buyers/', import.meta.url)
-const names = readdirSync(FOLDER).map((file) => file.replace('.json', ''))
-const storyOf = (name: string): Story => JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), 'utf8'))
+import { configWith, contractWith, faultsOf, leadOf, PRESET_STORIES, type PresetStory, RAW } from './delivery-kit.ts'
 
 /** Headers of ours that every post has. */
 const COMMON = /^(?:idempotency-key|traceparent|webhook-)/
@@ -44,7 +20,7 @@ function shown({ method, origin, path, headers, body }: WireRequest): object {
   return { method, url: origin + path, headers: pairs, body: /^[{[]/.test(body) ? JSON.parse(body) : body }
 }
 
-function told(story: Story): Pick<Story, 'ping' | 'post' | 'replies'> {
+function told(story: PresetStory): Pick<PresetStory, 'ping' | 'post' | 'replies'> {
   const contract = contractWith({ ping_url: undefined, post_url: undefined, ...story.delivery }, story.contract)
   const adapter = compileAdapter(contract)
   const lead = leadOf(story.lead ?? RAW, story.test)
@@ -58,14 +34,14 @@ function told(story: Story): Pick<Story, 'ping' | 'post' | 'replies'> {
 }
 
 describe('a preset', () => {
-  test.each(names)('%s', (name) => {
-    const { ping, post, replies, ...story } = storyOf(name)
-    expect({ ...story, ...told(storyOf(name)) }).toEqual({ ...story, ...(ping ? { ping } : {}), post, replies })
+  test.each(PRESET_STORIES)('%s', (name, whole) => {
+    const { ping, post, replies, ...story } = whole
+    expect({ ...story, ...told(whole) }).toEqual({ ...story, ...(ping ? { ping } : {}), post, replies })
     expect(story.delivery['preset']).toBe(name)
   })
 
   it('has a story each', () => {
-    expect([...PRESETS.keys()].sort()).toEqual(names.sort())
+    expect([...PRESETS.keys()].sort()).toEqual(PRESET_STORIES.map(([name]) => name).sort())
   })
 
   it.each([...PRESETS.keys()])('%s fits every vertical', (name) => {
