@@ -7,6 +7,7 @@ import { leadFromJson } from '../rules/lead.ts'
 import type { PostbackEvent } from '../rules/postback.ts'
 import { micros } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
+import type { Actor } from './configuration/publishing.ts'
 import { type Due, Outbox } from './outbox.ts'
 import type { Sealer } from './seal.ts'
 import type { LedgerTables } from './store/tables.ts'
@@ -89,6 +90,8 @@ export async function routePostbacks(db: Kysely<LedgerTables>, snapshot: Snapsho
     on conflict do nothing`.execute(db)
 }
 
+export type PostbackState = 'waiting' | 'sent' | 'dead'
+
 /** One entry of the outbox, for operators. `failure` is the last one. */
 export interface PostbackEntry {
   readonly id: string
@@ -98,32 +101,49 @@ export interface PostbackEntry {
   readonly source: string
   readonly attempts: number
   readonly failure: string | null
-  readonly state: 'waiting' | 'sent' | 'dead'
+  readonly state: PostbackState
   readonly happenedAt: Date
 }
 
-/** The latest entries, newest first; those of one state, source or lead where given. */
-export async function listPostbacks(
+/** Each by the column that its index is on. */
+const LATEST = {
+  dead: sql`dead_at is not null order by dead_at desc`,
+  sent: sql`sent_at is not null and dead_at is null order by sent_at desc`,
+  waiting: sql`sent_at is null and dead_at is null order by due_at desc`,
+} as const satisfies Record<PostbackState, unknown>
+
+/** The latest entries of one state (default: of all of a lead, else those that were given up), of a source or lead where given. */
+export async function postbacksOf(
   db: Kysely<LedgerTables>,
+  of: {
+    readonly state?: PostbackState | undefined
+    readonly source?: string | undefined
+    readonly leadId?: string | undefined
+  },
   most: number,
-  of: { readonly state?: PostbackEntry['state']; readonly source?: string; readonly leadId?: string } = {},
 ): Promise<readonly PostbackEntry[]> {
+  const { state, source = null, leadId = null } = of
+  const ofState = state === undefined && leadId !== null ? sql`true order by happened_at desc` : LATEST[state ?? 'dead']
   const { rows } = await sql<PostbackEntry>`
-    select * from (
-      select id, lead_id as "leadId", event, campaign, source, attempts, failure, happened_at as "happenedAt",
-        case when dead_at is not null then 'dead' when sent_at is not null then 'sent' else 'waiting' end as state
-      from postbacks) as p
-    where (${of.state ?? null}::text is null or state = ${of.state ?? null})
-      and (${of.source ?? null}::text is null or source = ${of.source ?? null})
-      and (${of.leadId ?? null}::uuid is null or "leadId" = ${of.leadId ?? null}::uuid)
-    order by "happenedAt" desc limit ${most}`.execute(db)
+    select id, lead_id as "leadId", event, campaign, source, attempts, failure, happened_at as "happenedAt",
+      case when dead_at is not null then 'dead' when sent_at is not null then 'sent' else 'waiting' end as state
+    from postbacks
+    where (${source}::text is null or source = ${source}) and (${leadId}::uuid is null or lead_id = ${leadId}::uuid)
+      and ${ofState} limit ${most}`.execute(db)
   return rows
 }
 
-/** Sends these again, whether they were heard or given up, under the same ids; says how many there are. */
-export async function replayPostbacks(db: Kysely<LedgerTables>, ids: readonly string[]): Promise<number> {
-  const { numAffectedRows } = await sql`
-    update postbacks set queued_at = now(), due_at = now(), attempts = 0, sent_at = null, dead_at = null
-    where id = any(${ids}::uuid[])`.execute(db)
-  return Number(numAffectedRows ?? 0)
+/** Sends these again, whether they were heard or given up, under the same ids; says how many there are. Audited. */
+export function replayPostbacks(db: Kysely<LedgerTables>, actor: Actor, ids: readonly string[]): Promise<number> {
+  return db.transaction().execute(async (tx) => {
+    const { rows } = await sql<{ source: string }>`
+      update postbacks set queued_at = now(), due_at = now(), attempts = 0, sent_at = null, dead_at = null
+      where id = any(${ids}::uuid[]) returning source`.execute(tx)
+    if (rows.length === 0) return 0
+    const subject = `source ${[...new Set(rows.map(({ source }) => source))].sort().join(', ')}`
+    const changes = JSON.stringify([`${rows.length} postbacks are sent again`])
+    const entry = { actor: actor.label, role: actor.role, action: 'replay', subject, changes, version: null }
+    await tx.insertInto('audit').values(entry).execute()
+    return rows.length
+  })
 }

@@ -8,7 +8,7 @@ import type { LookupAll } from '../buyers/guard.ts'
 import { readSecret, signature } from '../buyers/sign.ts'
 import { systemClock } from '../engine/clock.ts'
 import { exampleLead } from '../engine/example.ts'
-import { listPostbacks, postbackOutbox, replayPostbacks } from '../engine/postbacks.ts'
+import { postbackOutbox, postbacksOf, replayPostbacks } from '../engine/postbacks.ts'
 import { createSealer } from '../engine/seal.ts'
 import { openPool, queriesOver } from '../engine/store/postgres.ts'
 import type { LedgerTables } from '../engine/store/tables.ts'
@@ -62,7 +62,7 @@ async function toldOf(leadId: string, count = 1): Promise<Told[]> {
 
 /** Once this failure is written down, it need not wait for its time. */
 async function failedWith(leadId: string, failure: string): Promise<void> {
-  const entry = async () => (await listPostbacks(db, 1, { leadId }))[0]!.failure
+  const entry = async () => (await postbacksOf(db, { leadId }, 1))[0]!.failure
   await expect.poll(entry, { timeout: 10_000 }).toBe(failure)
 }
 const due = (leadId: string) => house.ask('update postbacks set due_at = now() where lead_id = $1', [leadId])
@@ -174,17 +174,17 @@ describe('what is not heard', () => {
     answers = [503]
     const { json } = await post('solar', lead())
     await toldOf(json.lead_id)
-    const entry = async () => (await listPostbacks(db, 10, { leadId: json.lead_id }))[0]!
+    const entry = async () => (await postbacksOf(db, { leadId: json.lead_id }, 10))[0]!
     await failedWith(json.lead_id, 'http_503')
     answers = [503]
     await house.ask(`update postbacks set queued_at = now() - interval '25 hours', due_at = now() where lead_id = $1`, [
       json.lead_id,
     ])
     await expect.poll(async () => (await entry()).state, { timeout: 10_000 }).toBe('dead')
-    expect((await listPostbacks(db, 10, { state: 'dead', source: 'mill' })).map(({ leadId }) => leadId)).toContain(
+    expect((await postbacksOf(db, { state: 'dead', source: 'mill' }, 10)).map(({ leadId }) => leadId)).toContain(
       json.lead_id,
     )
-    expect(await replayPostbacks(db, [(await entry()).id])).toBe(1)
+    expect(await replayPostbacks(db, { label: 'ann', role: 'operator' }, [(await entry()).id])).toBe(1)
     await toldOf(json.lead_id, 3)
     await expect.poll(async () => (await entry()).state, { timeout: 10_000 }).toBe('sent')
   })

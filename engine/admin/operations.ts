@@ -13,6 +13,7 @@ import { ADMIN_PLANE, withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
 import type { AdminPort } from './port.ts'
+import { postbackOperations } from './postbacks.ts'
 import { proofOperations } from './proof.ts'
 import { reconciliationOperations } from './reconciliation.ts'
 import { reportOperations } from './reports.ts'
@@ -41,6 +42,7 @@ export function operationsOf({ data, publishing, db, sealer, clock }: AdminParts
     ...proofOperations(data, db),
     ...reconciliationOperations(data),
     ...returnOperations(data.returns),
+    ...postbackOperations(db),
     ...versionOperations(publishing, db),
     ...keyOperations(publishing, db),
     ...reportOperations(db),
