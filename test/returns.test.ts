@@ -3,41 +3,23 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { leadPage } from '../engine/admin/lead-page.ts'
 import { answerOf, answerReply } from '../engine/answer.ts'
 import { Balances } from '../engine/balances.ts'
-import { Versions } from '../engine/configuration/versions.ts'
-import { resolveDoubt } from '../engine/doubts/resolve.ts'
 import { Rebuild } from '../engine/rebuild.ts'
-import { type ReturnGiven, Returns } from '../engine/returns/returns.ts'
+import type { ReturnGiven, Returns } from '../engine/returns/returns.ts'
 import { MemoryStore } from '../engine/store/memory.ts'
 import type { HotStore } from '../engine/store/port.ts'
-import { insertVersion, leadFile } from '../engine/store/queries.ts'
+import { leadFile } from '../engine/store/queries.ts'
 import { openRedisStore } from '../engine/store/redis.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { NO_REDIRECTS } from '../rules/onward.ts'
 import { micros } from '../rules/units.ts'
-import { compileVersion, type Snapshot } from '../rules/version.ts'
-import {
-  clock,
-  final,
-  intent,
-  LedgerKit,
-  received,
-  result,
-  sealer,
-  storedTrace,
-  type TestEngine,
-} from './ledger-kit.ts'
+import type { Snapshot } from '../rules/version.ts'
+import { clock, type LedgerKit, type TestEngine } from './ledger-kit.ts'
+import { campaign, contract, ReturnsKit } from './returns-kit.ts'
 
 const OPERATOR = { role: 'operator', label: 'ann' }
 const BUYER = { role: 'buyer', label: 'acme' }
 const DAY_MS = 86_400_000
 
-const contract = (buyer: string, returns: object | null, campaign = 'solar') => ({
-  ...{ buyer, campaign, status: 'active', price: '20.00', delivery: { post_url: `https://${buyer}.example/` } },
-  ...(returns ? { returns } : {}),
-})
-const campaign = (payout: object) => ({
-  ...{ vertical: 'solar', zone: 'UTC', payout, plan: [{ tier: 'open', strategy: 'auction', copies: 3 }] },
-})
 const CONFIG = {
   sources: { demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solar', 'fixed'], keys: [] } },
   campaigns: { solar: campaign({ share: 0.7 }), fixed: campaign({ fixed: '5.00' }) },
@@ -58,58 +40,18 @@ const CONFIG = {
   },
 }
 
+let house: ReturnsKit
 let kit: LedgerKit
 let engine: TestEngine
 let snapshot: Snapshot
 let returns: Returns
 beforeAll(async () => {
-  kit = await LedgerKit.open()
-  engine = await kit.engine()
-  await insertVersion(kit.db, { canonical: JSON.stringify(CONFIG), by: 'root', note: null })
-  const compiled = compileVersion(CONFIG, 1)
-  if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
-  snapshot = compiled.snapshot
-  returns = new Returns({ db: kit.db, sealer, versions: new Versions(kit.db) })
+  house = await ReturnsKit.open(CONFIG)
+  ;({ kit, engine, snapshot, returns } = house)
 })
-afterAll(() => kit.close())
+afterAll(() => house.close())
 
-interface Copy {
-  readonly contract: string
-  readonly buyer?: string
-  readonly price?: number
-  readonly payout?: number
-  readonly state?: 'accepted' | 'in_doubt'
-}
-
-/** A lead of which these copies were sold, in millions of micros. */
-async function sold(copies: readonly Copy[], given: { readonly owed?: number; readonly opening?: object } = {}) {
-  const campaignId = snapshot.campaigns.get('fixed')!.contracts.some(({ id }) => id === copies[0]!.contract)
-    ? 'fixed'
-    : 'solar'
-  const row = received({ campaign: campaignId, owed: micros(given.owed ?? 0) })
-  await engine.ledger.received(row)
-  const money = ({ price = 20, payout = 14 }: Copy) => ({
-    price: micros(price * 1e6),
-    payout: micros(Math.round(payout * 1e6)),
-  })
-  const ends = []
-  for (const [copy, one] of copies.entries()) {
-    const {
-      contract: of,
-      buyer = snapshot.campaigns.get(campaignId)!.contracts.find(({ id }) => id === of)!.buyer.id,
-    } = one
-    const post = { contract: of, buyer, copy, ...money(one) }
-    expect(await engine.ledger.intent(intent(row.leadId, post), [])).toBe('INTENDED')
-    ends.push(result({ ...post, state: one.state ?? 'accepted' }))
-  }
-  const accepted = ends.filter(({ state }) => state === 'accepted')
-  const payout = micros(accepted.reduce((sum, one) => sum + one.payout, 0))
-  const trace = storedTrace(given.opening ?? {})
-  const status = { status: accepted.length > 0 ? 'sold' : 'pending', payout, copies: accepted.length, trace } as const
-  await engine.ledger.result(final(row.leadId, ends, status, { campaign: campaignId }))
-  return row.leadId
-}
-
+const sold = (...lead: Parameters<ReturnsKit['lead']>) => house.lead(...lead)
 const asked = (leadId: string, more: Partial<ReturnGiven> = {}): ReturnGiven => ({
   ...{ leadId, contract: 'acme', reasonCode: 'wrong_number', note: null, by: BUYER },
   ...more,
@@ -205,7 +147,7 @@ describe('a return', () => {
   })
 
   it('may be approved by nobody, and our margin may bear it', async () => {
-    const leadId = await sold([{ contract: 'auto', buyer: 'bolt' }])
+    const leadId = await sold([{ contract: 'auto' }])
     expect(await returns.ask(asked(leadId, { contract: 'auto' }))).toMatchObject({ state: 'approved' })
     expect(await money(leadId)).toEqual({
       ...{ status: 'sold', payout: 14, returned: 1 },
@@ -304,6 +246,22 @@ describe('what the source gives back', () => {
     expect(await give(leadId, 'bolt-fixed', 'bolt')).toBe(5)
   })
 
+  it('is the same where both copies come back at once', async () => {
+    const pairs = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const contracts = ['acme-fixed', 'bolt-fixed'] as const
+        const leadId = await sold(contracts.map((id, nth) => ({ contract: id, payout: nth === 0 ? 5 : 0 })))
+        const both = await Promise.all(contracts.map((id) => returns.ask(asked(leadId, { contract: id }))))
+        return { leadId, ids: both.map((one) => (one as { id: string }).id) }
+      }),
+    )
+    const decided = pairs.flatMap(({ ids }) =>
+      ids.map((id) => returns.decide({ id, approve: true, note: null, by: OPERATOR })),
+    )
+    await Promise.all(decided)
+    for (const { leadId } of pairs) expect(await money(leadId)).toMatchObject({ payout: 0, returned: 2 })
+  })
+
   it('leaves what was promised for a sale, and what is owed in any case', async () => {
     const promise = { payout: micros(12_000_000), marginGives: true }
     const promised = await sold(
@@ -322,13 +280,7 @@ describe('what the source gives back', () => {
 })
 
 describe('two doubts of one lead under a fixed payout', () => {
-  const settle = (leadId: string, contract: string, sells: boolean) => {
-    const settings = { db: kit.db, versions: new Versions(kit.db), hot: new MemoryStore('1'), clock, engine: engine.id }
-    const verdict = sells
-      ? ({ kind: 'sold', price: null, buyerReference: null, redirectUrl: null } as const)
-      : ({ kind: 'no_sale', reason: 'unresolved' } as const)
-    return resolveDoubt({ ...settings, hotLater: () => {} }, leadId, { contract }, verdict, 'test')
-  }
+  const settle = (...doubt: Parameters<ReturnsKit['settle']>) => house.settle(...doubt)
   const doubts = () =>
     sold([
       { contract: 'acme-fixed', payout: 5, state: 'in_doubt' },

@@ -239,9 +239,12 @@ export class Returns {
     const row = await tx.selectFrom('returns').selectAll().where('id', '=', id).executeTakeFirst()
     if (!locked || row?.state !== 'asked') return false
     const clawback = row.clawback_from === 'source' ? clawbackOf(locked.money, row.contract) : 0
-    await sql`select decide_return(${id}, ${approve}, ${clawback}, ${this.#sealed(leadId, text)}, ${inWords(by)})`.execute(
+    const { rows } = await sql<{
+      done: boolean
+    }>`select decide_return(${id}, ${approve}, ${clawback}, ${this.#sealed(leadId, text)}, ${inWords(by)}) as done`.execute(
       tx,
     )
+    if (!rows[0]!.done) return false
     await note(tx, by, approve ? 'return approved' : 'return refused', row, [])
     return true
   }
