@@ -9,7 +9,7 @@ import type { Amount, BuyerConfig, Faults, MockAction, MockRequest, PingConfig, 
 const USAGE = `npm run buyer-sim -- [flags]
 Answers pings at /BUYER/ping and posts at /BUYER/post, whatever the buyer's name, in the engine's own JSON shape.
 A post with an Idempotency-Key that was answered before is answered the same again. Unreadable bodies get 400, other
-methods 405, a lead without fields no bid or 422.
+methods 405, a lead without fields no bid or 422. A check's service is at /NAME/check: it answers {"score": N}.
 
   --host ADDRESS     address to listen on (127.0.0.1)
   --port N           port; 0 takes a free one (9900)
@@ -109,7 +109,7 @@ function buyerOf(flags: Flags): BuyerConfig {
     ...(flags.price === undefined ? {} : { price: amountOf(flags.price, '--price') }),
     ...(flags.accept === undefined ? {} : { accept: shareOf(flags.accept, '--accept') }),
   }
-  return { ping, post }
+  return { ping, post, check: { ...latency, ...faultsOf(undefined) } }
 }
 
 function faultOf(text: string): Fault {

@@ -34,13 +34,13 @@ function answer(request: MockRequest): MockAction {
   if (slow) {
     const leadId = request.body.toString('latin1', ID_STARTS, ID_STARTS + ID_LENGTH)
     // Set before the reply's own timer of the same length, so that it fires right before it.
-    setTimeout(note, afterMs, leadId, request.kind, performance.now())
+    setTimeout(note, afterMs, leadId, request.kind === 'ping' ? 'ping' : 'post', performance.now())
   }
   if (request.kind === 'post') return reply(afterMs, acceptBody(`B-${++accepted}`, null, null))
   return reply(afterMs, bidBody((5 + Math.floor(dice() * 2000) / 100).toFixed(2), 'B-1'))
 }
 
-function note(leadId: string, kind: MockRequest['kind'], since: number): void {
+function note(leadId: string, kind: 'ping' | 'post', since: number): void {
   const tookMs = performance.now() - since
   const wait = waits.get(leadId) ?? { ping: 0, post: 0 }
   wait[kind] = kind === 'ping' ? Math.max(wait.ping, tookMs) : wait.post + tookMs

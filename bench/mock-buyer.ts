@@ -14,7 +14,7 @@ export interface MockOptions {
   /** PEM: speaks TLS with it. */
   readonly tls?: { readonly key: string; readonly cert: string }
   readonly seed?: number
-  /** By the first segment of the path: `/acme/ping`, `/acme/post`. `*` stands for everybody who is not listed. */
+  /** By the first segment of the path: `/acme/ping`, `/acme/post`; a check's service is `/fraud/check`. `*` stands for everybody who is not listed. */
   readonly buyers?: Readonly<Record<string, BuyerConfig>>
   /** File that takes one JSON line per post received, written before the reply leaves. */
   readonly record?: string
@@ -140,7 +140,14 @@ function readRequest(head: string, body: Buffer): MockRequest {
     at: performance.timeOrigin + performance.now(),
     path,
     buyer: slash < 0 ? path.slice(1) : path.slice(1, slash),
-    kind: slash >= 0 && path.startsWith('/ping', slash) ? 'ping' : 'post',
+    kind:
+      slash < 0
+        ? 'post'
+        : path.startsWith('/ping', slash)
+          ? 'ping'
+          : path.startsWith('/check', slash)
+            ? 'check'
+            : 'post',
     head,
     body,
   }

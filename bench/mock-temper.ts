@@ -32,9 +32,18 @@ export interface PostConfig {
   readonly faults?: Faults
 }
 
+/** A check's service under a buyer's name. */
+export interface CheckConfig {
+  readonly latency?: Latency
+  /** What it says of everybody; absent: a score from 0 to 99. */
+  readonly says?: Readonly<Record<string, unknown>>
+  readonly faults?: Faults
+}
+
 export interface BuyerConfig {
   readonly ping?: PingConfig
   readonly post?: PostConfig
+  readonly check?: CheckConfig
 }
 
 export interface MockRequest {
@@ -42,7 +51,7 @@ export interface MockRequest {
   readonly at: number
   readonly path: string
   readonly buyer: string
-  readonly kind: 'ping' | 'post'
+  readonly kind: 'ping' | 'post' | 'check'
   /** Request line and header lines. */
   readonly head: string
   readonly body: Buffer
@@ -118,6 +127,14 @@ class Temper {
     return fault === null ? plain : faulty(fault, plain)
   }
 
+  check(): MockAction {
+    const { latency, says, faults } = this.config.check ?? {}
+    const afterMs = this.delay(latency)
+    const fault = this.fault(faults)
+    const plain = reply(afterMs, JSON.stringify(says ?? { score: Math.floor(this.roll() * 100) }))
+    return fault === null ? plain : faulty(fault, plain)
+  }
+
   post(): MockAction {
     const { latency, accept = 1, rejectReasons, price, redirectUrl, faults } = this.config.post ?? {}
     const afterMs = this.delay(latency)
@@ -164,7 +181,7 @@ class Temper {
 
 /** All buyers of one server: who answers what, each idempotency key the same every time. */
 export class Buyers {
-  readonly counts = { ping: 0, post: 0 }
+  readonly counts = { ping: 0, post: 0, check: 0 }
   private readonly tempers = new Map<string, Temper>()
   private readonly answered = new Map<string, MockAction>()
   private readonly configs: Readonly<Record<string, BuyerConfig>>
@@ -183,6 +200,7 @@ export class Buyers {
     if (scripted !== undefined) return scripted
     const temper = this.temper(request.buyer)
     if (temper === null) return { how: 'reply', afterMs: 0, status: 404, body: '{"error":"no such buyer"}' }
+    if (request.kind === 'check') return temper.check()
     return request.kind === 'ping' ? temper.ping() : this.post(temper, request)
   }
 

@@ -118,7 +118,7 @@ class CheckExchange extends Exchange {
   }
 
   protected override failed(failure: Failure): void {
-    this.decline(failure === 'refused' ? 'queue_full' : failure)
+    this.decline(failure === 'refused' ? 'timeout' : failure)
   }
 
   /** In a microtask, outside of undici's parser. */

@@ -166,7 +166,7 @@ function unknownSubject({ vertical, outputs }: Scope, name: string): string {
   if (alias) return `the vertical ${vertical.id} calls "${name}" by the name ${alias.name}: write that.`
   const having = fieldsWithPart(vertical, name).map((one) => `${one.name}.${name}`)
   if (having.length > 1) return `several fields have a part "${name}": write one of ${having.join(', ')}.`
-  const names = vertical.fields.map((one) => one.name)
+  const names = [...outputs.keys(), ...vertical.fields.map((one) => one.name)]
   return `the vertical ${vertical.id} has no field "${name}".${suggest(name, names)}`
 }
 

@@ -78,7 +78,7 @@ export class House {
 
   /** What buyers were sent at these paths, as JSON, in the order of arrival. */
   // biome-ignore lint/suspicious/noExplicitAny: what a test looks into
-  seen(kind: 'ping' | 'post', buyer?: string): any[] {
+  seen(kind: 'ping' | 'post' | 'check', buyer?: string): any[] {
     return this.buyers.requests
       .filter((one) => one.kind === kind && (buyer === undefined || one.buyer === buyer))
       .map((one) => JSON.parse(one.body.toString()))
