@@ -34,7 +34,10 @@ async function findingsOf(script: Script, secrets: string[] = [SECRET]): Promise
 }
 
 /** As buyer-sim answers, with a fault in one kind of request. */
-function buyer(faults: { readonly ping?: Fault; readonly post?: Fault; readonly check?: Fault } = {}, secrets: string[] = [SECRET]): Script {
+function buyer(
+  faults: { readonly ping?: Fault; readonly post?: Fault; readonly check?: Fault } = {},
+  secrets: string[] = [SECRET],
+): Script {
   const strict = strictly(secrets)
   const taken = new Map<string, string>()
   return (request) => {

@@ -16,7 +16,7 @@ const says = new Map<string, { readonly ping: Reply | undefined; readonly post: 
 beforeAll(async () => {
   house = await House.open((url) => houseConfig(url, (config) => withPresets(config, url)), {
     script: ({ kind, buyer }) => {
-      const reply = says.get(buyer)?.[kind]
+      const reply = says.get(buyer)?.[kind === 'ping' ? 'ping' : 'post']
       if (reply === undefined) return undefined
       const { 'content-length': _, ...headers } = reply.headers ?? {}
       return { how: 'reply', afterMs: 0, status: reply.status, body: reply.body, headers }
@@ -77,7 +77,10 @@ test.each(PRESET_STORIES)('%s', { timeout: 60_000 }, async (name, story) => {
 
 /** Method and form as its story says, and in a ping nothing of the person. */
 function expectTold(story: PresetStory, request: MockRequest): void {
-  const told = story[request.kind] as { readonly method: string; readonly headers: Readonly<Record<string, string>> }
+  const told = story[request.kind === 'ping' ? 'ping' : 'post'] as {
+    readonly method: string
+    readonly headers: Readonly<Record<string, string>>
+  }
   expect(request.head.split(' ')[0]).toBe(told.method)
   expect(headerOf(request, 'content-type')).toBe(told.headers['content-type'] ?? '')
   if (request.kind === 'ping') expect(textOf(request)).not.toMatch(/512.?555|@example|Congress/)
