@@ -8,7 +8,9 @@ import { type ReportQuery, reportOf } from '../engine/reports/report.ts'
 import { Reporter } from '../engine/reports/reporter.ts'
 import type { Dimension } from '../engine/reports/sums.ts'
 import { Returns } from '../engine/returns/returns.ts'
+import { addSums } from '../engine/store/migrations/0024_report_sums.ts'
 import type { FinalRow } from '../engine/store/port.ts'
+import { openPool } from '../engine/store/postgres.ts'
 import { insertVersion } from '../engine/store/queries.ts'
 import { leadJson } from '../rules/lead.ts'
 import { micros, wallMs } from '../rules/units.ts'
@@ -163,6 +165,27 @@ describe('what is reported', () => {
     expect(await kit.ask('select * from late_quarters')).toEqual([])
   })
 
+  it('is counted again as a whole after an upgrade that sums something more, and says how far that is', async () => {
+    const by = () => reportOf(kit.db, query({ by: ['contract', 'state', 'source'] }))
+    const [before, said] = [await by(), [] as string[]]
+    const dropped = new Date(Date.now() - 60 * 86_400_000).toISOString()
+    await kit.ask(`
+      insert into report_quarters (quarter, mark, undecided)
+      select timestamptz '${dropped}' + n * interval '15 minutes' + (n > 0)::int * interval '31 days', '1 1', 0 from generate_series(0, 100) as n`)
+    await kit.ask(`insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid)
+      values ('${dropped}', 'solar', 'gone', 'solar', '', '', 'USD', 7)`)
+    await addSums(kit.db as never, 'seats', 'probe integer')
+    await kit.ask('delete from report_joined')
+    const upgraded = new Reporter({ db: kit.db, sealer, clock, log: (text) => said.push(text) })
+    await upgraded.pass()
+    expect(said).toEqual([expect.stringMatching(/^reports are counted again: \d+ quarters of an hour are left$/)])
+    expect(await by()).toEqual(before)
+    await upgraded.pass()
+    expect(said.slice(1)).toEqual(['reports are counted again: done'])
+    // What was summed of leads that are gone stays.
+    expect(await reportOf(kit.db, query({ from: new Date(0), of: { source: 'gone' } }))).toMatchObject([{ valid: 7 }])
+  })
+
   it('is built by one process at a time', async () => {
     await lead('mill', 'TX', 'unsold')
     const others = Array.from({ length: 4 }, () => new Reporter({ db: kit.db, sealer, clock, log: () => {} }))
@@ -223,55 +246,58 @@ const SEATS = Number(process.env['SEATS'] ?? 4)
 const FILLED = ['report_leads', 'report_seats', 'report_joined', 'report_latencies'] as const
 
 /** Sums as leads would leave them whose sub-ids and states differ: hardly two are alike in what reports tell apart. */
-async function fillSums({ kit }: AdminKit, leads: number): Promise<void> {
+async function fillSums(url: string, leads: number): Promise<void> {
+  // Some of these take longer than a statement of the engine may.
+  const pool = openPool({ url, connections: 1, statementTimeoutMs: 900_000 })
+  const ask = async (text: string) => (await pool.query(text)).rows
   const quarter = `timestamptz '2026-01-01' + (n % 8640) * interval '15 minutes'`
   const lead = `'solar', 'source-' || n % 20, 'solar', 'S' || n % 51, 'sub-' || n / 8640`
-  for (const table of FILLED) await kit.ask(`drop index ${table}_quarter; alter table ${table} set unlogged`)
+  for (const table of FILLED) await ask(`drop index ${table}_quarter; alter table ${table} set unlogged`)
   for (let from = 1; from <= leads; from += 25_000) {
     const n = `generate_series(${from}, ${from + 24_999}) as n`
-    await kit.ask(`
+    await ask(`
       insert into report_leads (quarter, campaign, source, vertical, state, sub1, currency, valid, sold, unsold, pinged, bids, bid_sum, wins,
         posts, rejects, copies, revenue, payout)
       select ${quarter}, ${lead}, 'USD', 1, n % 2, 1 - n % 2, ${SEATS}, ${SEATS}, ${SEATS} * 15000000, 1,
         1, 1 - n % 2, n % 2, (n % 2) * 20000000, (n % 2) * 14000000
       from ${n}`)
-    await kit.ask(`
+    await ask(`
       insert into report_joined (quarter, campaign, source, vertical, state, sub1, sub2, sub3, sub4, sub5, tier, buyer, contract, currency, pinged, bids, bid_sum,
         wins, posts, rejects, copies, revenue, payout)
       select ${quarter}, ${lead}, '', '', '', '', 'open', 'buyer-' || s / 2, 'contract-' || s, 'USD', 1, 1, 15000000, nullif(i, 0), nullif(i, 0), nullif(i * (1 - n % 2), 0),
         nullif(i * (n % 2), 0), nullif(i * (n % 2) * 20000000, 0), nullif(i * (n % 2) * 14000000, 0)
       from ${n}, lateral (select (n + s) % 10 as s, (s = 0)::int as i from generate_series(0, ${SEATS - 1}) as s) as seat`)
   }
-  await kit.ask('create index report_joined_quarter on report_joined (quarter)')
+  await ask('create index report_joined_quarter on report_joined (quarter)')
   const sums = ['pinged', 'bids', 'bid_sum', 'wins', 'posts', 'rejects', 'copies', 'revenue', 'payout']
   for (let week = 0; week < 13; week++) {
     const of = `from report_joined where quarter >= date '2026-01-01' + ${week * 7} and quarter < date '2026-01-08' + ${week * 7}`
-    await kit.ask(`
+    await ask(`
       insert into report_seats (quarter, campaign, source, vertical, tier, buyer, contract, currency, ${sums})
       select quarter, campaign, source, vertical, tier, buyer, contract, currency, ${sums.map((sum) => `sum(${sum})`)}
       ${of} group by 1, 2, 3, 4, 5, 6, 7, 8`)
-    await kit.ask(`
+    await ask(`
       insert into report_latencies (quarter, campaign, vertical, tier, buyer, contract, kind, b30, b40, b41, b50, b60)
       select quarter, campaign, vertical, tier, buyer, contract, kind, sum(pinged), 1, 2, 1, 1
       ${of.replace('where', `cross join (values ('ping'), ('post')) as k(kind) where`)} group by 1, 2, 3, 4, 5, 6, 7`)
   }
   for (const table of FILLED.filter((one) => one !== 'report_joined'))
-    await kit.ask(`create index ${table}_quarter on ${table} (quarter)`)
-  await kit.ask(`analyze ${FILLED}`)
-  if (!FULL) return
-  for (const table of FILLED)
+    await ask(`create index ${table}_quarter on ${table} (quarter)`)
+  await ask(`analyze ${FILLED}`)
+  for (const table of FULL ? FILLED : [])
     console.log(
-      await kit.ask(
+      await ask(
         `select '${table}' as name, count(*)::int as rows, pg_size_pretty(pg_total_relation_size('${table}')) as size from ${table}`,
       ),
     )
+  await pool.end()
 }
 
 describe('a quarter of many leads', () => {
   let kit: AdminKit
   beforeAll(async () => {
     kit = await AdminKit.open()
-    await fillSums(kit, LEADS)
+    await fillSums(kit.kit.url, LEADS)
   }, 900_000)
   afterAll(() => kit.close())
   const SPAN = 'from=2026-01-01T00:00:00Z&to=2026-04-01T00:00:00Z'

@@ -30,12 +30,13 @@ export class Exclusions {
   }
 
   *told(): Generator<Excluded> {
-    const least = this.#leastTold()
+    const bound = this.#bound()
     for (const [campaign, byReason] of this.#counts) {
       for (const [reason, counts] of byReason) {
         let rest = 0
         for (const [at, n] of counts.entries()) {
-          if (n > 0 && n >= least) yield { campaign: campaign.id, contract: campaign.contracts[at]!, reason, n }
+          const isTold = n > bound.least || (n === bound.least && bound.ties-- > 0)
+          if (n > 0 && isTold) yield { campaign: campaign.id, contract: campaign.contracts[at]!, reason, n }
           else rest += n
         }
         if (rest > 0) yield { campaign: campaign.id, contract: null, reason, n: rest }
@@ -43,8 +44,8 @@ export class Exclusions {
     }
   }
 
-  /** Such that no more are told than may be. */
-  #leastTold(): number {
+  /** What is more frequent than `least` is told, and so many of those that are as frequent. */
+  #bound(): { readonly least: number; ties: number } {
     const all = [...this.#counts.values()].flatMap((byReason) => [...byReason.values()])
     const sorted = new Uint32Array(all.reduce((sum, { length }) => sum + length, 0))
     let end = 0
@@ -53,6 +54,8 @@ export class Exclusions {
       end += counts.length
     }
     sorted.sort()
-    return sorted.length <= MOST_TOLD ? 1 : sorted.at(-MOST_TOLD - 1)! + 1
+    const told = sorted.subarray(-MOST_TOLD)
+    const least = told[0] ?? 0
+    return { least, ties: told.lastIndexOf(least) + 1 }
   }
 }
