@@ -1,12 +1,15 @@
 /** The configuration in the ledger: drafts, publishing, going back, sealed secrets, the audit, and who follows. */
+import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { followLedger, loadNewest } from '../engine/configuration/ledger.ts'
 import { News } from '../engine/configuration/news.ts'
 import { type Actor, Publishing } from '../engine/configuration/publishing.ts'
-import { touchedLeads } from '../engine/configuration/touched.ts'
+import { consequencesFor, touchedLeads } from '../engine/configuration/touched.ts'
 import { Vault } from '../engine/configuration/vault.ts'
 import { differences } from '../rules/configuration/difference.ts'
 import { queryCredentials } from '../rules/configuration/secrets.ts'
+import { leadJson, parseLead } from '../rules/lead.ts'
+import { wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { goodConfig, SECRET, sha256, TOKEN } from './admin-kit/configs.ts'
 import { clock, LedgerKit, received, sealer } from './ledger-kit.ts'
@@ -14,6 +17,7 @@ import { clock, LedgerKit, received, sealer } from './ledger-kit.ts'
 const ROOT: Actor = { label: 'root', role: 'admin' }
 const OPS: Actor = { label: 'ops', role: 'operator' }
 const vault = new Vault(sealer)
+const ZIPS = { TX: '78701', AZ: '85001', NV: '89101' }
 
 let kit: LedgerKit
 let publishing: Publishing
@@ -280,6 +284,52 @@ describe('what a change touches', () => {
     expect(await touched((config) => (config.sources.mill.floor = '3.00'))).toEqual({ touched: 1, leads: 3 })
     expect(await touched((config) => (config.currency = 'CAD'))).toEqual({ touched: 3, leads: 3 })
     expect(await touched((config) => (config.admin.keys[0].label = 'me'))).toEqual({ touched: 0, leads: 3 })
+  })
+})
+
+describe('what a change would have done', () => {
+  it('is seen in leads of the last day, opened under both versions', async () => {
+    await kit.ask('truncate leads, lead_keys')
+    const { ledger } = await kit.engine()
+    const compiled = (config: unknown) => {
+      const made = compileVersion(config, 1)
+      if (!made.ok) throw new Error(JSON.stringify(made.faults))
+      return made.snapshot
+    }
+    const before = compiled(goodConfig())
+    const vertical = before.campaigns.get('solar')!.vertical
+    for (const [at, state] of (['TX', 'TX', 'AZ', 'NV'] as const).entries()) {
+      const raw = {
+        ...Object.fromEntries(
+          vertical.fields.filter(({ required }) => required).map(({ name, example }) => [name, example]),
+        ),
+        state,
+        zip: ZIPS[state],
+      }
+      const lead = parseLead(vertical, raw, Date.now())
+      if (!lead.ok) throw new Error(JSON.stringify(lead.issues))
+      const leadId = uuidv7({ msecs: Date.now() - (4 - at) * 3_600_000 })
+      const sealed = sealer.seal(leadId, leadJson(lead.lead))
+      await ledger.received(received({ leadId, source: 'mill', receivedAt: wallMs(Date.now()), ...sealed }))
+    }
+    await ledger.received(received({ source: 'mill', test: true }))
+    const sampled = (change: (config: ReturnType<typeof goodConfig>) => void) => {
+      const after = goodConfig()
+      change(after)
+      return consequencesFor(kit.db, sealer, before, compiled(after))
+    }
+    const found = (other_seats: number, other_terms: number) => ({ sampled: 4, other_seats, other_terms })
+    expect(await sampled(() => {})).toEqual(found(0, 0))
+    expect(await sampled((config) => (config.contracts.acme.filter.state = ['TX']))).toEqual(found(1, 0))
+    expect(await sampled((config) => (config.contracts.acme.price = '19.00'))).toEqual(found(0, 3))
+    expect(await sampled((config) => (config.campaigns.solar.floor = '3.00'))).toEqual(found(0, 4))
+    const rules = [{ when: { state: ['AZ'] }, price: '25.00' }]
+    expect(await sampled((config) => (config.contracts.acme.price_rules = rules))).toEqual(found(0, 1))
+    expect(await sampled((config) => (config.sources.mill.status = 'paused'))).toEqual(found(3, 1))
+    expect(await sampled((config) => (config.contracts.acme.caps = { day: 1 }))).toEqual(found(0, 0))
+    // An erased person's lead cannot be looked into.
+    await kit.ask('delete from lead_keys where lead_id = (select min(id::text)::uuid from leads)')
+    expect((await sampled(() => {})).sampled).toBe(3)
   })
 })
 

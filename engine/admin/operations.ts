@@ -43,7 +43,7 @@ export function operationsOf({ data, publishing, db, sealer, clock }: AdminParts
     ...reconciliationOperations(data),
     ...returnOperations(data.returns),
     ...postbackOperations(db),
-    ...versionOperations(publishing, db),
+    ...versionOperations(publishing, db, sealer),
     ...keyOperations(publishing, db),
     ...reportOperations(db),
     ...switchOperations(publishing, db),

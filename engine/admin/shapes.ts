@@ -56,6 +56,13 @@ export const Checked = object({
   faults: Type.Array(Fault),
   warnings: Type.Array(Fault),
   changes: Type.Array(Change),
-  touched_leads: whole('How many leads of the last 24 hours belong to what it changes.'),
+  touched_leads: whole('How many leads of the last 24 hours belong to campaigns and sources that it changes.'),
+  sampled: nullable(
+    object({
+      sampled: whole('So many leads of the last 24 hours were opened under both versions.'),
+      other_seats: whole('For so many of them other contracts may take part.'),
+      other_terms: whole('For so many the same ones, with other tiers, prices or floors.'),
+    }),
+  ),
   leads: whole('How many leads came in the last 24 hours.'),
 })

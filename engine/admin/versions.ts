@@ -3,8 +3,10 @@ import type { Kysely } from 'kysely'
 import Type from 'typebox'
 import { differences } from '../../rules/configuration/difference.ts'
 import type { Published as PublishedAnswer, Publishing, Refused } from '../configuration/publishing.ts'
-import { touchedLeads } from '../configuration/touched.ts'
+import { consequencesFor, touchedLeads } from '../configuration/touched.ts'
+import { Versions } from '../configuration/versions.ts'
 import * as problem from '../problem.ts'
+import type { Sealer } from '../seal.ts'
 import { auditPage, newestVersion, versionsPage } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { type Call, json, nothing, type Operation, type Page } from './operation.ts'
@@ -25,8 +27,17 @@ const Draft = object({
 const number = { version: numeral('The number of a version.') }
 const pageQuery = Type.Object({ before: Type.Optional(numeral('Only those with a lower number.')) })
 
-export function versionOperations(publishing: Publishing, db: Db): readonly Operation[] {
-  return [...draftOperations(publishing), ...publishOperations(publishing, db), ...historyOperations(publishing, db)]
+/** What a check asks. */
+interface Checking {
+  readonly publishing: Publishing
+  readonly db: Db
+  readonly sealer: Sealer
+  readonly versions: Versions
+}
+
+export function versionOperations(publishing: Publishing, db: Db, sealer: Sealer): readonly Operation[] {
+  const checking = { publishing, db, sealer, versions: new Versions(db) }
+  return [...draftOperations(publishing), ...publishOperations(checking), ...historyOperations(publishing, db)]
 }
 
 function draftOperations(publishing: Publishing): readonly Operation[] {
@@ -55,7 +66,8 @@ function draftOperations(publishing: Publishing): readonly Operation[] {
   ]
 }
 
-function publishOperations(publishing: Publishing, db: Db): readonly Operation[] {
+function publishOperations(checking: Checking): readonly Operation[] {
+  const { publishing } = checking
   const published = {
     201: { description: 'It is published; every process has it within a second.', schema: Published },
   }
@@ -67,13 +79,13 @@ function publishOperations(publishing: Publishing, db: Db): readonly Operation[]
       summary:
         'Every fault of a configuration, what it would change, and how many leads that touches. Changes nothing.',
       answers: { 200: { description: 'What was found.', schema: Checked } },
-      run: async ({ body }) => check(publishing, db, (body as { config: unknown }).config),
+      run: async ({ body }) => check(checking, (body as { config: unknown }).config),
     },
     {
       ...{ id: 'checkDraft', method: 'GET', path: '/admin/v1/draft/check', tag: 'draft', role: 'viewer' },
       summary: 'The same of the draft.',
       answers: { 200: { description: 'What was found.', schema: Checked } },
-      run: async () => check(publishing, db, (await publishing.draft()).config),
+      run: async () => check(checking, (await publishing.draft()).config),
     },
     {
       ...{ ...act, id: 'publish', path: '/admin/v1/publish', body: object({ note }), answers: published },
@@ -207,10 +219,13 @@ async function putDraft(publishing: Publishing, { actor, body, ifMatch }: Call):
   return edited.code === 'STALE' ? problem.changedSince(null) : refusal(edited, actor)
 }
 
-async function check(publishing: Publishing, db: Db, config: unknown): Promise<Page> {
-  const { faults, warnings, base, changes } = await publishing.check(config)
+async function check({ publishing, db, sealer, versions }: Checking, config: unknown): Promise<Page> {
+  const { faults, warnings, base, changes, snapshot } = await publishing.check(config)
   const touched = await touchedLeads(db, changes, (await publishing.version(base)) ?? {}, config)
-  return json({ base, faults, warnings, changes, touched_leads: touched.touched, leads: touched.leads })
+  const before = snapshot === null || touched.touched === 0 ? null : await versions.get(base)
+  const sampled = before && snapshot ? await consequencesFor(db, sealer, before, snapshot) : null
+  const counts = { touched_leads: touched.touched, leads: touched.leads }
+  return json({ base, faults, warnings, changes, ...counts, sampled })
 }
 
 function told(answer: PublishedAnswer | Refused, { actor }: Call): Page {

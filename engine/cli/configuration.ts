@@ -16,12 +16,18 @@ interface Published {
   readonly changes: readonly Change[]
   readonly warnings: readonly Fault[]
 }
+interface Sampled {
+  readonly sampled: number
+  readonly other_seats: number
+  readonly other_terms: number
+}
 interface Checked {
   readonly base: number
   readonly faults: readonly Fault[]
   readonly warnings: readonly Fault[]
   readonly changes: readonly Change[]
   readonly touched_leads: number
+  readonly sampled: Sampled | null
   readonly leads: number
 }
 
@@ -54,7 +60,7 @@ export async function plan({ plane, output, args }: Context): Promise<void> {
   if (checked.faults.length > 0) throw new Complaint('', 1)
 }
 
-function planLines({ base, faults, warnings, changes, touched_leads, leads }: Checked): string[] {
+function planLines({ base, faults, warnings, changes, touched_leads, leads, sampled }: Checked): string[] {
   if (faults.length > 0)
     return [`${counted(faults.length, 'fault')}; nothing could be published:`, ...faultLines(faults)]
   if (changes.length === 0) return [`It says what version ${base} says: there is nothing to publish.`]
@@ -64,6 +70,15 @@ function planLines({ base, faults, warnings, changes, touched_leads, leads }: Ch
     ...changeLines(changes),
     ...warningLines(warnings),
     touched,
+    ...sampledLines(sampled),
+  ]
+}
+
+function sampledLines(found: Sampled | null): string[] {
+  if (found === null || found.sampled === 0) return []
+  const { sampled, other_seats, other_terms } = found
+  return [
+    `Of ${counted(sampled, 'lead')} that were opened under both, ${other_seats} would meet other contracts, and ${other_terms} the same ones on other terms (caps and bids are not judged).`,
   ]
 }
 

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import { configurationInSteps } from '../../buyers/configuration.ts'
 import { canonicalJson } from '../../rules/configuration/canonical.ts'
 import { type Difference, differences } from '../../rules/configuration/difference.ts'
-import type { Compiled, Fault, Role } from '../../rules/version.ts'
+import type { Compiled, Fault, Role, Snapshot } from '../../rules/version.ts'
 import { insertVersion, lockVersions, newestVersion, versionText } from '../store/queries.ts'
 import type { LedgerTables } from '../store/tables.ts'
 import { inTurns } from './stepwise.ts'
@@ -53,6 +53,8 @@ export interface Checked {
   /** The newest version, and what is different from it. */
   readonly base: number
   readonly changes: readonly Difference[]
+  /** As it would be served; null where it has faults. */
+  readonly snapshot: Snapshot | null
 }
 
 export interface PublishingSettings {
@@ -103,7 +105,9 @@ export class Publishing {
     const newest = await newestVersion(db)
     const changes = differences(JSON.parse(newest.canonical), JSON.parse(await vault.conceal(db, config)))
     const compiled = await this.#compile(db, config)
-    const told = compiled.ok ? { faults: [], warnings: compiled.warnings } : { faults: compiled.faults, warnings: [] }
+    const told = compiled.ok
+      ? { faults: [], warnings: compiled.warnings, snapshot: compiled.snapshot }
+      : { faults: compiled.faults, warnings: [], snapshot: null }
     return { ...told, base: newest.number, changes }
   }
 
