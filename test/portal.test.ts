@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { enterBalance } from '../engine/balances.ts'
 import { readCsv } from '../engine/csv.ts'
+import { Gate } from '../engine/portal/gate.ts'
 import { reportOf } from '../engine/reports/report.ts'
 import { Reporter } from '../engine/reports/reporter.ts'
 import { DISPOSITIONS } from '../rules/dispositions.ts'
@@ -437,5 +438,62 @@ describe('keys', () => {
     )
     expect(new Set(statuses)).toEqual(new Set([200, 429]))
     expect((await get('/v1/source/leads', 'forge')).status).toBe(200)
+  })
+})
+
+describe('too many requests at once', () => {
+  it('wait for each other, as many as may, and the rest are told to come again', async () => {
+    const own = await PortalKit.open({ patient: true })
+    const holder = await own.kit.pool.connect()
+    try {
+      await holder.query('begin')
+      await holder.query('lock table switches in access exclusive mode')
+      // Three have a connection, 64 wait.
+      const asked = Array.from({ length: 80 }, () => own.read('GET', '/v1/buyer/blocks', 'acme'))
+      const refused: number[] = []
+      await new Promise<void>((enough) => {
+        for (const one of asked)
+          void one.then(({ status }) => {
+            refused.push(status)
+            if (refused.length === 13) enough()
+          })
+      })
+      expect(refused).toEqual(Array(13).fill(503))
+      await holder.query('commit')
+      const statuses = (await Promise.all(asked)).map(({ status }) => status)
+      expect(statuses.filter((status) => status === 200)).toHaveLength(67)
+      const { status, body } = await own.read('GET', '/v1/openapi.json', null)
+      expect([status, body.openapi]).toEqual([200, '3.1.0'])
+    } finally {
+      holder.release()
+      await own.close()
+    }
+  })
+
+  it('heavy ones are done one after the other', async () => {
+    const gate = new Gate(1, 2)
+    const done: number[] = []
+    const release: (() => void)[] = []
+    const work = (n: number) => () =>
+      new Promise<number>((end) =>
+        release.push(() => {
+          done.push(n)
+          end(n)
+        }),
+      )
+    const runs = [1, 2, 3, 4].map((n) => gate.run(work(n)))
+    expect(await runs[3]).toBeNull()
+    for (const n of [0, 1, 2]) {
+      expect(release).toHaveLength(n + 1)
+      release[n]!()
+      await runs[n]
+      await new Promise(setImmediate)
+    }
+    expect(done).toEqual([1, 2, 3])
+    const failed = gate.run(() => Promise.reject(new Error('no')))
+    await expect(failed).rejects.toThrow('no')
+    const last = gate.run(work(5))
+    release[3]!()
+    expect(await last).toBe(5)
   })
 })

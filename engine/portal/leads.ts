@@ -53,7 +53,7 @@ export function leadOperations(parts: PortalParts): readonly Operation[] {
   })
   return [
     {
-      ...{ id: 'listLeads', method: 'GET', path: PATH, tag: 'sources', role: 'source', query },
+      ...{ id: 'listLeads', method: 'GET', path: PATH, tag: 'sources', role: 'source', query, heavy: true },
       summary: 'Your leads and what became of them, in the order in which they came. A test key reads test leads.',
       answers: listed(Lead, 'A page.'),
       run: (call) => leads(parts, call),

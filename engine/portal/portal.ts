@@ -37,7 +37,7 @@ const AT_ONCE = 3
 /** Of these, such as read a lot. */
 const HEAVY_AT_ONCE = 1
 const WAITING = 64
-const HEAVY_WAITING = 16
+const HEAVY_WAITING = 32
 /** Of one key, over all processes: less at once than may wait, so that no key takes every place. */
 const RATE = { ratePerSecond: 10, burst: 40 }
 
