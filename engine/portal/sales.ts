@@ -60,7 +60,7 @@ async function sales({ db, clock, snapshot }: PortalParts, call: Call): Promise<
   if ('faults' in span) return noSuchTime(span.faults)
   const { contract, after } = call.query
   const [at, lead, copy] = (after ?? '0_00000000-0000-0000-0000-000000000000_0').split('_') as [string, string, string]
-  // What is asked for is found by the account; the sale beside it by its lead.
+  // What is asked for is found by the account, the sale beside it by its lead. Clocks differ: a day more of leads is looked at.
   const { rows } = await sql<Row>`
     select e.lead_id, e.copy, (extract(epoch from e.entered_at) * 1000000)::bigint as at, s.contract, s.campaign,
       s.source, s.price, s.currency, s.sold_at, s.buyer_reference,
@@ -69,7 +69,7 @@ async function sales({ db, clock, snapshot }: PortalParts, call: Call): Promise<
         order by d.at desc, d.heard_at desc limit 1) as disposition
     from entries e join sales s on s.lead_id = e.lead_id and s.copy = e.copy
     where e.account = ${`buyer:${call.actor.label}`} and e.account <> 'margin' and e.cause = 'sale'
-      and e.entered_at >= ${span.from} and e.entered_at < ${span.to} and e.lead_id < uuid_at(${span.to})
+      and e.entered_at >= ${span.from} and e.entered_at < ${span.to} and e.lead_id < uuid_at(${span.to} + interval '1 day')
       and (e.entered_at, e.lead_id, e.copy)
         > ('epoch'::timestamptz + ${at}::bigint * interval '1 microsecond', ${lead}::uuid, ${Number(copy)}::integer)
       and (${contract ?? null}::text is null or s.contract = ${contract ?? null})
