@@ -69,7 +69,7 @@ async function sales({ db, clock, snapshot }: PortalParts, call: Call): Promise<
         order by d.at desc, d.heard_at desc limit 1) as disposition
     from entries e join sales s on s.lead_id = e.lead_id and s.copy = e.copy
     where e.account = ${`buyer:${call.actor.label}`} and e.account <> 'margin' and e.cause = 'sale'
-      and e.entered_at >= ${span.from} and e.entered_at < ${span.to} and e.lead_id < uuid_at(${span.to} + interval '1 day')
+      and e.entered_at >= ${span.from} and e.entered_at < ${span.to} and e.lead_id < uuid_at(${span.to}::timestamptz + interval '1 day')
       and (e.entered_at, e.lead_id, e.copy)
         > ('epoch'::timestamptz + ${at}::bigint * interval '1 microsecond', ${lead}::uuid, ${Number(copy)}::integer)
       and (${contract ?? null}::text is null or s.contract = ${contract ?? null})
