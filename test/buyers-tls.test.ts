@@ -3,8 +3,11 @@ import https from 'node:https'
 import type net from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { PingAnswer } from '../buyers/adapter.ts'
+import type { Tape } from '../buyers/tape.ts'
 import { createBuyersWire, type OpenBuyersWire } from '../buyers/wire.ts'
-import { contractAt, HandClock, LOOPBACK, pingOf, postOf } from './buyers-kit.ts'
+import type { Contract } from '../rules/version.ts'
+import { contractAt, HandClock, LOOPBACK, pingOf, postOf, wireLead } from './buyers-kit.ts'
 import { type Certificates, makeCertificates } from './certificates.ts'
 import { faultsOf } from './delivery-kit.ts'
 
@@ -20,7 +23,8 @@ beforeAll(async () => {
   const { ca, server: own } = certificates
   server = https.createServer({ ...own, ca, requestCert: true, rejectUnauthorized: false }, (request, response) => {
     const socket = request.socket as TLSSocket
-    seen.push(socket.authorized ? String(socket.getPeerCertificate().subject.CN) : 'nobody')
+    // A resumed session without a certificate counts as authorized.
+    seen.push(String((socket.authorized && socket.getPeerCertificate().subject?.CN) || 'nobody'))
     request.resume().on('end', () => response.end('{"accept":true,"price":"9.00"}'))
   })
   await new Promise<void>((up) => server.listen(0, '127.0.0.1', up))
@@ -58,6 +62,34 @@ describe('a contract', () => {
     expect(await postOf(wire, known).end).toMatchObject({ kind: 'accepted' })
     expect(await postOf(wire, unknown).end).toMatchObject({ kind: 'accepted' })
     expect(seen.splice(0)).toEqual(['client', 'client', 'nobody'])
+  })
+})
+
+describe('what is recorded of an exchange', () => {
+  const recorded = (pinged: Contract, tapes: Tape[]): Promise<PingAnswer> => {
+    const witness = { wantsPings: true, began: (tape: Tape) => void tapes.push(tape), ended: () => {} }
+    return pingOf(wire, pinged, { ...wireLead(), witness })
+  }
+  const textOf = (chunks: Tape['sent']): string =>
+    chunks.map((one) => Buffer.from(one as Uint8Array).toString()).join('')
+
+  it('is what lies within TLS, and of its own lead alone where others use the connection before and after', async () => {
+    const tapes: Tape[] = []
+    const { ca } = certificates
+    const contract = contractAt(url, { id: 'taped', delivery: { tls: { ca, cert: null, key: null } } })
+    await pingOf(wire, contract)
+    await recorded(contract, tapes)
+    await pingOf(wire, contract)
+    await recorded(contract, tapes)
+    expect(tapes).toHaveLength(2)
+    for (const { sent, heard, sentBytes, heardBytes } of tapes) {
+      expect(textOf(sent)).toMatch(
+        /^POST \/taped\/ping HTTP\/1\.1\r\nhost: 127\.0\.0\.1:\d+\r\n[^{]*\r\n\r\n\{"ping_id":[^\r]*\}$/,
+      )
+      expect(textOf(heard)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^{]*\{"accept":true,"price":"9\.00"\}/)
+      expect(textOf(heard).match(/HTTP/g)).toHaveLength(1)
+      expect([textOf(sent).length, textOf(heard).length]).toEqual([sentBytes, heardBytes])
+    }
   })
 })
 
