@@ -91,6 +91,7 @@ const PAGE: LeadPage = {
     { copy: 1, cause: 'sale', account: 'margin', amount: '9.00', entered_at: '2026-03-02T20:00:00.161Z' },
   ],
   returns: [],
+  resolutions: [],
 }
 
 const GOLDEN = `Lead ${LEAD}  sold
@@ -157,6 +158,7 @@ describe('the waterfall', () => {
       sales: [],
       entries: [],
       returns: [],
+      resolutions: [],
       reasons: [],
       lead_ref: null,
     }

@@ -304,6 +304,9 @@ describe('the bytes of an exchange', () => {
     const told = await send(`${door.origin}/v1/callbacks/${token}`, body, { key: null, headers })
     expect(told.json).toEqual({ settled: true, state: 'accepted' })
     const [post, callback] = await exchangesOf(leadId, (all) => all.length === 2)
+    const page = (await admin(`/leads/${leadId}`)).json
+    expect(page.resolutions).toMatchObject([{ contract: 'mute', verdict: 'accepted', applied: true, by: 'callback' }])
+    expect((await admin(`/leads/${leadId}?format=text`)).text).toMatch(/mute +accepted +won +by callback +\+\d+ ms/)
     expect([post!.kind, post!.end, callback!.kind]).toEqual(['post', 'timeout', 'callback'])
     expect(callback!.heard.text).toBe(
       `webhook-id: ${token}\r\nwebhook-timestamp: ${at}\r\nwebhook-signature: ${signature}\r\n\r\n${body}`,

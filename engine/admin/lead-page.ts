@@ -38,6 +38,7 @@ export function leadPage(file: LeadFile, version: Snapshot | null): LeadPage {
     intents: file.intents.map(intentPage),
     sales: file.sales.map(salePage),
     entries: file.entries.map(entryPage),
+    resolutions: file.resolutions.map(resolutionPage),
     returns: file.returns.map(returnPage),
   }
 }
@@ -196,6 +197,16 @@ const returnPage = (one: LeadFile['returns'][number]): LeadPage['returns'][numbe
   asked_at: moment(one.asked_at),
   decided_by: one.decided_by,
   decided_at: one.decided_at && moment(one.decided_at),
+})
+
+const resolutionPage = (one: LeadFile['resolutions'][number]): LeadPage['resolutions'][number] => ({
+  copy: one.copy,
+  contract: one.contract,
+  verdict: one.verdict,
+  reason: one.reason,
+  applied: one.applied,
+  by: one.by,
+  at: moment(one.at),
 })
 
 const entryPage = (entry: LeadFile['entries'][number]): LeadPage['entries'][number] => ({

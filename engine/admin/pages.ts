@@ -28,6 +28,7 @@ const Lead = Type.Object(
     intents: list(),
     sales: list(),
     entries: list(),
+    resolutions: list(),
     returns: list(),
   },
   { description: 'A lead with how each seat ended, its timeline, posts, sales and money. No lead value is in it.' },

@@ -62,6 +62,7 @@ export interface LeadPage {
   readonly intents: readonly IntentPage[]
   readonly sales: readonly SalePage[]
   readonly entries: readonly EntryPage[]
+  readonly resolutions: readonly ResolutionPage[]
   readonly returns: readonly ReturnPage[]
 }
 
@@ -114,6 +115,18 @@ export interface SalePage {
   readonly price_cut: boolean
   readonly sold_at: string
   readonly buyer_reference: string | null
+}
+
+/** A verdict on a post in doubt. */
+export interface ResolutionPage {
+  readonly copy: number
+  readonly contract: string
+  readonly verdict: string
+  readonly reason: string
+  /** False: it contradicted what stood, and changed nothing. */
+  readonly applied: boolean
+  readonly by: string
+  readonly at: string
 }
 
 /** One line of double entry; the lines of a lead add up to nothing. */

@@ -1,5 +1,14 @@
 /** A lead's page as text: one line for each thing that happened, with its time, and one for how each seat ended and why. */
-import type { EntryPage, IntentPage, LeadPage, ReturnPage, SalePage, SeatPage, TraceLine } from './port.ts'
+import type {
+  EntryPage,
+  IntentPage,
+  LeadPage,
+  ResolutionPage,
+  ReturnPage,
+  SalePage,
+  SeatPage,
+  TraceLine,
+} from './port.ts'
 
 /** Plain text in UTF-8, for a terminal: control characters that a buyer may have sent are shown as `?`. */
 export function waterfall(page: LeadPage): string {
@@ -10,6 +19,7 @@ export function waterfall(page: LeadPage): string {
     section('Posts', page.intents, (intents) => table(intents.map((one) => intentCells(one, page)))),
     section('Sales', page.sales, (sales) => table(sales.map((one) => saleCells(one, page)))),
     section('Returns', page.returns, (returns) => table(returns.map((one) => returnCells(one, page)))),
+    section('Resolutions', page.resolutions, (all) => table(all.map((one) => resolutionCells(one, page)))),
     section('Money', page.entries, (entries) => table(entries.map((one) => entryCells(one, page)))),
   ]
   return `${sections.filter((one) => one.length > 0).join('\n\n')}\n`
@@ -87,6 +97,15 @@ const returnCells = (one: ReturnPage, page: LeadPage): string[] => [
   `of it from the source ${one.clawback} ${page.currency}`,
   `asked ${one.asked_at} by ${one.asked_by}`,
   one.decided_at === null ? '' : `decided ${one.decided_at} by ${one.decided_by}`,
+]
+
+const resolutionCells = (one: ResolutionPage, page: LeadPage): string[] => [
+  `copy ${one.copy}`,
+  one.contract,
+  one.applied ? one.verdict : `${one.verdict}, disputed`,
+  one.reason,
+  `by ${one.by}`,
+  since(page, one.at),
 ]
 
 const entryCells = (entry: EntryPage, page: LeadPage): string[] => [
