@@ -3,6 +3,7 @@ import { createHmac, type KeyObject } from 'node:crypto'
 import type { Mail, Message } from '../rules/delivery.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Adapter, CompileAdapter, PostFacts, WireLead, WireRequest } from './adapter.ts'
+import { compileAttachment } from './attachment.ts'
 import { compileBody, formatHeaders, QUERY_VALUE } from './body.ts'
 import { identityOf } from './identity.ts'
 import { bareAddress, writeLetter } from './letter.ts'
@@ -86,12 +87,18 @@ function letterRequest(contract: Contract, mail: Mail): Adapter['postRequest'] {
   const { post, postUrl } = contract.delivery
   const text = compileBody(post, post.body!, contract.id)
   const subject = compileText(mail.subject, contract.id, AS_TEXT)
+  const attachment = mail.attach && compileAttachment(mail.attach, contract.id)
   const { protocol, host } = new URL(postUrl)
   const domain = bareAddress(mail.from).split('@')[1]!
   return (wire, facts) => {
     const id = `${facts.idempotencyKey.replace(':', '.')}@${domain}`
-    const letter = { ...mail, subject: subject(wire, facts) ?? '', text: text(wire, facts) ?? '', id, at: facts.at }
-    return { method: 'POST', origin: `${protocol}//${host}`, path: '', headers: [], body: writeLetter(letter) }
+    const body = writeLetter({
+      ...{ from: mail.from, to: mail.to, replyTo: mail.replyTo, id, at: facts.at },
+      subject: subject(wire, facts) ?? '',
+      text: text(wire, facts) ?? '',
+      attachment: attachment?.(wire, facts) ?? null,
+    })
+    return { method: 'POST', origin: `${protocol}//${host}`, path: '', headers: [], body }
   }
 }
 

@@ -1,17 +1,22 @@
-/** Writes a lead as a letter: one plain text in UTF-8, in the form of RFC 5322. */
+/** Writes a letter in the form of RFC 5322: one plain text in UTF-8, with at most one file beside it. */
 import type { Mail } from '../rules/delivery.ts'
 import type { WallMs } from '../rules/units.ts'
+import type { Attachment } from './attachment.ts'
 
-export interface Letter extends Omit<Mail, 'subject'> {
+export interface Letter extends Omit<Mail, 'subject' | 'attach'> {
   readonly subject: string
   readonly text: string
   /** Stable over retries, so that a server that has it already can tell. */
   readonly id: string
   readonly at: WallMs
+  readonly attachment?: Attachment | null
 }
 
+/** An underscore is no digit of base64, so it stands nowhere between. */
+const BOUNDARY = '=_part'
+
 /** The whole message, lines ended by CR and LF. */
-export function writeLetter({ from, to, replyTo, subject, text, id, at }: Letter): string {
+export function writeLetter({ from, to, replyTo, subject, text, id, at, attachment }: Letter): string {
   const head = [
     `From: ${from}`,
     `To: ${to.join(',\r\n ')}`,
@@ -20,10 +25,18 @@ export function writeLetter({ from, to, replyTo, subject, text, id, at }: Letter
     `Date: ${new Date(at).toUTCString().replace('GMT', '+0000')}`,
     `Message-ID: <${id}>`,
     'MIME-Version: 1.0',
-    'Content-Type: text/plain; charset=utf-8',
-    'Content-Transfer-Encoding: base64',
   ]
-  const body = Buffer.from(text.toWellFormed().replace(/\r?\n/g, '\r\n'), 'utf8').toString('base64')
+  const words = part('text/plain; charset=utf-8', [], text.replace(/\r?\n/g, '\r\n'))
+  if (!attachment) return `${head.join('\r\n')}\r\n${words}`
+  const { name, type, content } = attachment
+  const file = part(type, [`Content-Disposition: attachment; filename="${name}"`], content)
+  const mixed = `Content-Type: multipart/mixed; boundary="${BOUNDARY}"`
+  return `${head.join('\r\n')}\r\n${mixed}\r\n\r\n--${BOUNDARY}\r\n${words}--${BOUNDARY}\r\n${file}--${BOUNDARY}--\r\n`
+}
+
+function part(type: string, more: readonly string[], content: string): string {
+  const head = [`Content-Type: ${type}`, 'Content-Transfer-Encoding: base64', ...more]
+  const body = Buffer.from(content.toWellFormed(), 'utf8').toString('base64')
   return `${head.join('\r\n')}\r\n\r\n${body.replace(/.{76}/g, '$&\r\n')}\r\n`
 }
 

@@ -1,4 +1,4 @@
-/** Comma-separated values, read and written as RFC 4180 has them. */
+/** Comma-separated values, read as RFC 4180 has them. */
 
 /** Rows of cells; a quoted cell may hold commas, quotes and line breaks. A byte order mark and a last empty line are skipped. */
 export function readCsv(text: string): string[][] {
@@ -26,18 +26,4 @@ export function readCsv(text: string): string[][] {
   }
   endRow()
   return rows
-}
-
-/** A spreadsheet would run a cell that begins with one of these as a formula: it gets a quote in front. */
-const FORMULA = /^[=+\-@\t\r]/
-
-export function writeCsv(rows: readonly (readonly (string | number)[])[]): string {
-  return rows.map((row) => `${row.map(cellOf).join(',')}\r\n`).join('')
-}
-
-/** Numbers stay as they are, also those below zero. */
-function cellOf(value: string | number): string {
-  if (typeof value === 'number') return String(value)
-  const safe = FORMULA.test(value) && !/^-?\d+(\.\d+)?$/.test(value) ? `'${value}` : value
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }

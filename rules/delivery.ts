@@ -28,6 +28,15 @@ export interface Mail {
   readonly to: readonly string[]
   readonly replyTo: string | null
   readonly subject: Text
+  readonly attach: MailTable | null
+}
+
+/** The lead as a file beside the letter: what a buyer's program imports. */
+export interface MailTable {
+  readonly format: 'csv' | 'json'
+  readonly name: Text
+  /** A group: of a table its columns, each a text; of JSON what the file holds. */
+  readonly body: MapNode
 }
 
 /** What a contract trusts instead of the usual authorities, and what it shows of itself. PEM. */

@@ -93,6 +93,22 @@ function mailTo(contract: Contract, postBy = 1e15): Promise<PostEnd> {
 
 const refusal = (code: number, words: string) => Object.assign(new Error(words), { responseCode: code })
 
+/** The parts of a letter that has several, as a mail program shows them. */
+function partsOf(letter: string): { readonly head: Readonly<Record<string, string>>; readonly body: string }[] {
+  const boundary = /boundary="([^"]+)"/.exec(letter)![1]!
+  return letter
+    .split(`--${boundary}`)
+    .slice(1, -1)
+    .map((text) => {
+      const [head, body] = text.trim().split('\r\n\r\n')
+      const lines = head!.split('\r\n').map((line) => line.split(': '))
+      return {
+        head: Object.fromEntries(lines.map(([name, value]) => [name!.toLowerCase(), value!])),
+        body: Buffer.from(body!, 'base64').toString(),
+      }
+    })
+}
+
 describe('a letter', () => {
   it.each(['smtp', 'smtps'] as const)('by %s is sold once the server has taken it', async (scheme) => {
     const address = await mailServer({ secure: scheme === 'smtps' })
@@ -122,6 +138,55 @@ describe('a letter', () => {
       `New lead ${LEAD_ID}\r\nZoë O'Neil & <Sons>\r\n512-234-0199\r\n.\r\nCity: Austin`,
     )
     expect(wire.stats().posts.inFlight).toBe(0)
+  })
+
+  it('carries the lead as a file, where its contract asks for one', async () => {
+    const address = await mailServer()
+    const body = {
+      Lead: '{lead_id}',
+      Phone: '{phone}',
+      Name: '{first_name} {last_name}',
+      Shade: '{roof_shade?}',
+      N: 7,
+    }
+    const attach = { format: 'csv', name: 'lead {first_name}/{lead_id}.csv', body }
+    expect(await mailTo(contractTo(`smtp://${address}`, {}, { attach }))).toMatchObject({ kind: 'accepted' })
+    expect(await mailTo(contractTo(`smtp://${address}`, {}, { attach: { format: 'json' } }))).toMatchObject({
+      kind: 'accepted',
+    })
+    const [table, json] = letters.map(({ text }) => partsOf(text))
+    expect(table!.map(({ head }) => head['content-type'])).toEqual([
+      'text/plain; charset=utf-8',
+      'text/csv; charset=utf-8; header=present',
+    ])
+    expect(table![0]!.body).toMatch(/^New lead .*\r\nZoë /)
+    expect(table![1]).toMatchObject({
+      head: { 'content-disposition': `attachment; filename="lead Zo_${LEAD_ID}.csv"` },
+      body: `Lead,Phone,Name,Shade,N\r\n${LEAD_ID},+15122340199,Zoë O'Neil & <Sons>,,7\r\n`,
+    })
+    expect(json![1]!.head['content-disposition']).toBe(`attachment; filename="lead-${LEAD_ID}.json"`)
+    const { lead_id, first_name, zip, ...rest } = JSON.parse(json![1]!.body) as Record<string, unknown>
+    expect([lead_id, first_name, zip, 'sub1' in rest]).toEqual([LEAD_ID, 'Zoë', '78701', false])
+  })
+
+  it('tells what is wrong with its file', () => {
+    const many = Object.fromEntries(Array.from({ length: 201 }, (_, at) => [`c${at}`, '{zip}']))
+    const faults = (attach: object) =>
+      faultsOf({
+        ...{ ping_url: undefined, post_url: 'smtp://mail.acme.example' },
+        post: { format: 'text', body: BODY, mail: { ...MAIL, subject: SUBJECT, attach } },
+      }).filter((fault) => fault.includes('attach'))
+    const at = 'contracts.acme.delivery.post.mail.attach'
+    expect(faults({ format: 'csv', body: { a: '{zipp}' } })).toEqual([expect.stringContaining(`${at}.body.a: `)])
+    expect(faults({ format: 'csv', body: { c: { d: 'x' } } })).toEqual([
+      expect.stringContaining(`${at}.body.c: is nested`),
+    ])
+    expect(faults({ format: 'csv', body: { b: ['{zip}'] } })).toEqual([
+      `${at}.body.b: is a list, and a cell holds one text: write {a, b | join:", "}.`,
+    ])
+    expect(faults({ format: 'json', body: many })).toEqual([`${at}.body: has 201 names: at most 200 make a file.`])
+    expect(faults({ format: 'xls' })).toHaveLength(1)
+    expect(faults({})).toHaveLength(1)
   })
 
   it('shows who sends it', async () => {

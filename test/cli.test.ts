@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { table } from '../engine/cli/output.ts'
-import { readCsv, writeCsv } from '../engine/csv.ts'
+import { readCsv } from '../engine/csv.ts'
+import { writeCsv } from '../rules/csv.ts'
 import { AdminKit } from './admin-kit/server.ts'
 
 const MAIN = new URL('../engine/cli/main.ts', import.meta.url).pathname

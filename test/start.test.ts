@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { writeCsv } from '../engine/csv.ts'
 import { exampleLead } from '../engine/example.ts'
+import { writeCsv } from '../rules/csv.ts'
 
 const run = promisify(execFile)
 const dataDir = mkdtempSync(join(tmpdir(), 'gavelpost-start-'))

@@ -1,7 +1,8 @@
 /** The command that posts the leads of a CSV file to a campaign, with a progress bar. */
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import { readCsv, writeCsv } from '../csv.ts'
+import { writeCsv } from '../../rules/csv.ts'
+import { readCsv } from '../csv.ts'
 import type { Context } from './context.ts'
 import { Complaint, counted, table } from './output.ts'
 import { reach } from './plane.ts'

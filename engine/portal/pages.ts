@@ -1,9 +1,9 @@
 /** Lists in pages: a time that is asked for, a cursor to go on from, JSON or CSV. */
 import Type, { type TSchema } from 'typebox'
+import { writeCsv } from '../../rules/csv.ts'
 import type { Fault } from '../../rules/version.ts'
 import { type Answer, type Call, json, type Page, page } from '../admin/operation.ts'
 import { given, nullable, numeral, object, text, words } from '../admin/shapes.ts'
-import { writeCsv } from '../csv.ts'
 import * as problem from '../problem.ts'
 
 const opt = Type.Optional

@@ -1,9 +1,9 @@
 /** The operation by which a source sees which of its channels sell, and what becomes of their leads. */
 import Type from 'typebox'
 import { isZone } from '../../rules/configuration/zones.ts'
+import { writeCsv } from '../../rules/csv.ts'
 import { type Call, json, type Operation, type Page, page } from '../admin/operation.ts'
 import { given, object, words } from '../admin/shapes.ts'
-import { writeCsv } from '../csv.ts'
 import * as problem from '../problem.ts'
 import { COLUMNS } from '../reports/columns.ts'
 import { headOf, MOST_ROWS, PERIODS, type ReportQuery, reportOf } from '../reports/report.ts'

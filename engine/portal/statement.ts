@@ -1,10 +1,10 @@
 /** The operations by which buyers and sources read their accounts, as the ledger has them. */
 import { sql } from 'kysely'
 import Type from 'typebox'
+import { writeCsv } from '../../rules/csv.ts'
 import { formatMoney, micros } from '../../rules/units.ts'
 import { type Call, json, type Operation, type Page, page } from '../admin/operation.ts'
 import { given, money, object, text, whole, words } from '../admin/shapes.ts'
-import { writeCsv } from '../csv.ts'
 import * as problem from '../problem.ts'
 import type { PortalParts } from './operations.ts'
 import { noSuchTime, type Span, spanOf } from './pages.ts'

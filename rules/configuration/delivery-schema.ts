@@ -63,6 +63,11 @@ const ReplyShape = object({
 })
 
 const mailAddress = (expects: string) => Type.String({ pattern: ADDRESS, maxLength: 320, expects })
+const Attach = object({
+  format: word('csv', 'json'),
+  name: opt(text('the name of the file, such as "lead-{lead_id}.csv"', 200)),
+  body: opt(Type.Unknown()),
+})
 const Mail = object({
   from: mailAddress('one mail address, or "Name <leads@example.com>"'),
   to: Type.Array(mailAddress('a mail address'), {
@@ -72,6 +77,7 @@ const Mail = object({
   }),
   reply_to: opt(mailAddress('a mail address')),
   subject: text('a subject, such as "New lead from {state}"', 500),
+  attach: opt(Attach),
 })
 
 export const pairs = () => opt(named(sealed('a text'), 'a group of at most 100 names and texts', 100))
@@ -133,5 +139,6 @@ export const DeliveryShape = object({
 
 export type DeliveryFile = Static<typeof DeliveryShape>
 export type MessageFile = Static<typeof MessageShape>
+export type AttachFile = Static<typeof Attach>
 export type AuthFile = Static<typeof Auth>
 export type ReplyFile = Static<typeof ReplyShape>

@@ -1,8 +1,8 @@
 /** Checks one message of a delivery, ping or post, and reads it into data: address, headers, proof of the sender, body, reply. */
 import type { Check } from '../configuration/check.ts'
-import type { AuthFile, DeliveryFile, MessageFile } from '../configuration/delivery-schema.ts'
+import type { AttachFile, AuthFile, DeliveryFile, MessageFile } from '../configuration/delivery-schema.ts'
 import type { Draft } from '../configuration/schema.ts'
-import type { Auth, Message } from '../delivery.ts'
+import type { Auth, MailTable, Message } from '../delivery.ts'
 import { PLAIN } from '../delivery.ts'
 import type { Vertical } from '../verticals.ts'
 import { type Format, readMap, SPREAD } from './map.ts'
@@ -80,7 +80,31 @@ function mailOf(
   if (file.mail?.subject === undefined || file.mail.from === undefined) return null
   const subject = readText(names, `${path}.mail.subject`, file.mail.subject)
   const to = file.mail.to?.flatMap((one) => one ?? []) ?? []
-  return subject && { from: file.mail.from, to, replyTo: file.mail.reply_to ?? null, subject }
+  const attach =
+    file.mail.attach === undefined ? null : readAttach(check, names, `${path}.mail.attach`, file.mail.attach)
+  return subject && { from: file.mail.from, to, replyTo: file.mail.reply_to ?? null, subject, attach }
+}
+
+/** What bounds the file: a value of a lead is bounded itself. */
+const MAX_COLUMNS = 200
+
+/** Without a body of its own the file has every field of the lead under its name. */
+function readAttach(
+  check: Check,
+  names: Names,
+  path: string,
+  { format, name, body = { lead_id: '{lead_id}', [SPREAD]: 'fields' } }: Draft<AttachFile>,
+): MailTable | null {
+  if (format === undefined) return null
+  const text = readText(names, `${path}.name`, name ?? `lead-{lead_id}.${format}`)
+  const map = readMap(names, `${path}.body`, format === 'csv' ? 'form' : 'json', body)
+  if (map?.kind !== 'group' || text === null) return null
+  for (const [column, node] of map.members)
+    if (format === 'csv' && node.kind === 'list')
+      check.fault(below(`${path}.body`, column), 'is a list, and a cell holds one text: write {a, b | join:", "}.')
+  if (map.members.length > MAX_COLUMNS)
+    check.fault(`${path}.body`, `has ${map.members.length} names: at most ${MAX_COLUMNS} make a file.`)
+  return { format, name: text, body: map }
 }
 
 function checkOwnShape(check: Check, path: string, file: Draft<MessageFile>): void {
