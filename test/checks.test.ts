@@ -11,7 +11,7 @@ import { exampleLead } from '../engine/example.ts'
 import { createMetrics } from '../engine/metrics.ts'
 import type { CheckSaid } from '../rules/auction.ts'
 import { costsOf, type LeadCheck } from '../rules/checks.ts'
-import { ms } from '../rules/units.ts'
+import { formatMoney, micros, ms } from '../rules/units.ts'
 import { type Campaign, compileVersion } from '../rules/version.ts'
 import { LOOPBACK, wireLead } from './buyers-kit.ts'
 import { run } from './chaos/processes.ts'
@@ -36,6 +36,7 @@ function compiled(url: string, more: object = {}, base: object = SERVICE): { cam
   return { campaign, check: campaign.checks!.all.get('fraud')! }
 }
 
+const money = (amount: number): string => formatMoney(micros(amount))
 const say = (body: unknown, status = 200): MockAction =>
   reply(0, typeof body === 'string' ? body : JSON.stringify(body), status)
 
@@ -379,6 +380,23 @@ describe('a whole engine', () => {
     expect(taken.status).toBe('unsold')
     expect(house.seen('check')).toHaveLength(asked + 2)
   })
+
+  it('reports what they cost, as the ledger has it', async () => {
+    const [entered] = await house.ask<{ cost: number; margin: number }>(`
+      select sum(amount) filter (where account like 'check:%')::int as cost,
+        sum(amount) filter (where account = 'margin')::int as margin from entries`)
+    const day = 86_400_000
+    const [from, to] = [0, 2].map((n) =>
+      new Date((Math.floor(Date.now() / day) + n) * day - (n === 0 ? day : 0)).toISOString(),
+    )
+    await vi.waitFor(
+      async () => {
+        const { rows } = await admin(`reports?by=campaign&from=${from}&to=${to}`)
+        expect(rows).toMatchObject([{ check_cost: money(entered!.cost), margin: money(entered!.margin) }])
+      },
+      { timeout: 100_000, interval: 500 },
+    )
+  }, 120_000)
 
   it('tells how its checks do, and proves its money and its traces', async () => {
     const page = (await look(`${door.admin}/metrics`)).text

@@ -587,6 +587,15 @@ describe('what is wrong is found', () => {
       expectViolated(seen, [6], 'add up to 1 micros, not 0')
     })
 
+    it('a check that was paid and is in no trace', async () => {
+      const seen = await planted(
+        `insert into entries (lead_id, copy, cause, account, amount, currency)
+         values ($1, 0, 'check', 'check:fraud', 5, 'USD'), ($1, 0, 'check', 'margin', -5, 'USD')`,
+        [of('sold')],
+      )
+      expectViolated(seen, [6], 'has an entry of check:fraud, which was not called for it')
+    })
+
     it('a sale that is not what was accepted', async () => {
       const seen = await planted('update sales set payout = payout + 10000 where lead_id = $1', [of('cut')])
       expectViolated(seen, [6], 'has a sale of copy 0 that is not what acme-solo accepted')

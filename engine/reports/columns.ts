@@ -79,7 +79,11 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   returned: money('returned', 'What buyers got back for them.'),
   revenue: money('revenue', 'What buyers pay, less what they got back.'),
   payout: money('payout', 'What sources earn.'),
-  margin: ofSeats('Revenue less payout.', ({ revenue, payout }) => shownMoney(revenue - payout)),
+  check_cost: ofLeads('What checks of leads cost.', (sums) => shownMoney(sums.check_cost)),
+  margin: ofSeats(
+    'Revenue less payout, and less what checks cost where the report is not by tier, buyer or contract.',
+    (sums) => shownMoney(sums.revenue - sums.payout - sums.check_cost),
+  ),
   epl: ofLeads('Revenue for each valid lead.', ({ revenue, valid }) => average(revenue, valid)),
   disposed: seats('disposed', 'Copies of which buyers said what became of them.'),
   contacted: seats('contacted', 'Copies whose person the buyer spoke with.'),

@@ -81,8 +81,9 @@ function countDisposed(seat: SeatTally, said: readonly DisposedRow[]): void {
   seat.add('disposed_revenue', revenue)
 }
 
-/** What nobody bought earns its source something all the same: that belongs to no seat. */
+/** What nobody bought earns its source something all the same: that belongs to no seat, as the price of a check does. */
 function countMoney(tally: LeadTally, terms: Campaign | null, { contract, buyer, cause, account, amount }: MoneyRow) {
+  if (account.startsWith('check:')) return tally.add('check_cost', amount)
   const of = contract === null || buyer === null ? tally : seatOf(tally, terms, contract, buyer)
   if (account.startsWith('source:')) of.add('payout', amount)
   if (!account.startsWith('buyer:')) return

@@ -15,7 +15,7 @@ export type Dimension = (typeof DIMENSIONS)[number]
  */
 export const LEAD_SUMS = [
   ...['offers', 'offered'],
-  ...['invalid', 'valid', 'duplicates', 'sold', 'unsold', 'pending', 'expired'],
+  ...['invalid', 'valid', 'duplicates', 'sold', 'unsold', 'pending', 'expired', 'check_cost'],
 ] as const
 export const SEAT_SUMS = [
   ...['pinged', 'bids', 'bid_sum', 'ping_timeouts', 'ping_errors', 'late_bids'],

@@ -22,6 +22,7 @@ import * as exchanges from './0022_exchanges.ts'
 import * as alerts from './0023_alerts.ts'
 import * as reportSums from './0024_report_sums.ts'
 import * as dispositionSums from './0028_disposition_sums.ts'
+import * as checkSums from './0029_check_sums.ts'
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_tables': tables,
@@ -46,4 +47,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0023_alerts': alerts,
   '0024_report_sums': reportSums,
   '0028_disposition_sums': dispositionSums,
+  '0029_check_sums': checkSums,
 }
