@@ -40,6 +40,7 @@ import { readLead } from './lookup.ts'
 import type { Metrics } from './metrics.ts'
 import { PostgresOffers } from './offers/ledger.ts'
 import { takeOfferedLead, takePing } from './offers/offering.ts'
+import type { OutboxEnd } from './outbox.ts'
 import { Ownership } from './ownership.ts'
 import { Portal } from './portal/portal.ts'
 import { postbackOutbox, routePostbacks } from './postbacks.ts'
@@ -173,7 +174,7 @@ async function openCore(options: EngineOptions): Promise<Core> {
     log: note,
   })
   const beside = await openBeside(options, () => core.snapshot)
-  const alerts = alertsOf(options, { hot, wire, balances, ownership, snapshot: () => core.snapshot })
+  const alerts = alertsOf(options, { hot, wire, balances, ownership, switchboard, snapshot: () => core.snapshot })
   const portal = portalOf(options, hot, () => core)
   const { exchanges } = beside
   const inquiries = inquiriesOf(options, { wire, ownership, recovery, exchanges, snapshot: () => core.snapshot })
@@ -212,9 +213,10 @@ async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
   const note = (text: string): void => log('note', { text })
   const { db, databaseUrl, sealer } = foundation
   const courier = createCourier({ clock, allowedCidrs: foundation.snapshot.allowedCidrs })
-  const postbacks = postbackOutbox({ ...{ db, clock, courier, snapshot }, seal: sealer, log: note })
+  const ended = (outbox: string, end: OutboxEnd) => metrics.told(outbox, end)
+  const postbacks = postbackOutbox({ ...{ db, clock, courier, snapshot, ended }, seal: sealer, log: note })
   await routePostbacks(db, foundation.snapshot)
-  const letters = letterOutbox({ db, clock, courier, snapshot, log: note })
+  const letters = letterOutbox({ db, clock, courier, snapshot, ended, log: note })
   const reporter = new Reporter({ db, sealer, clock, log: note })
   const exchanges = new Exchanges({
     ...{ url: databaseUrl, clock, metrics, pings: env.pingDays > 0, log: note },
@@ -226,12 +228,13 @@ async function openBeside(options: EngineOptions, snapshot: () => Snapshot) {
 
 function alertsOf(
   { foundation, clock, log, metrics }: EngineOptions,
-  parts: Pick<Core, 'hot' | 'wire' | 'balances' | 'ownership'> & { readonly snapshot: () => Snapshot },
+  parts: Pick<Core, 'hot' | 'wire' | 'balances' | 'ownership' | 'switchboard'> & { readonly snapshot: () => Snapshot },
 ): Alerts {
-  const { hot, wire, balances, ownership, snapshot } = parts
+  const { hot, wire, balances, ownership, switchboard, snapshot } = parts
   return new Alerts({
     ...{ db: foundation.db, hot, clock, snapshot, engine: ownership.engine },
     balances: () => balances.lines(),
+    sourcePaused: (source) => switchboard.now.sourcePaused(source, clock.wall()),
     health: () => wire.health(),
     begun: (alert, events) => metrics.events(alert, events),
     log: (text) => log('note', { text }),

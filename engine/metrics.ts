@@ -3,6 +3,7 @@ import { AggregatorRegistry, collectDefaultMetrics, Gauge, type MetricObjectWith
 import type { LineHealth } from '../buyers/health.ts'
 import type { OutcomeKind } from '../rules/auction.ts'
 import type { ReasonName } from '../rules/reason.ts'
+import type { OutboxEnd } from './outbox.ts'
 import { Count, Durations } from './series.ts'
 
 /**
@@ -55,6 +56,8 @@ export interface Metrics {
   buyers(read: () => readonly LineHealth[]): void
   /** So many events of an alert began, as this process saw first. */
   events(alert: string, n: number): void
+  /** A postback or an alert's letter was sent, or nobody wanted it any more. */
+  told(outbox: string, end: OutboxEnd): void
   /** Events that are open, by alert. Read at each scrape. */
   alerts(read: () => ReadonlyMap<string, number>): void
   /** Everything that this process counted, for a primary that adds up its workers. */
@@ -82,6 +85,7 @@ export function createMetrics(): Metrics {
   const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
   const events = count('events', 'What alerts found for the first time.', 'alert')
   const lost = count('exchanges_lost', 'Exchanges with buyers whose bytes were not kept.', 'kind')
+  const told = count('outbox', 'How attempts to tell sources and operators ended.', 'outbox', 'end')
   const queues = queueGauge(registry)
   return {
     observe: (stage, milliseconds) => stages.observe(stage, milliseconds),
@@ -101,6 +105,7 @@ export function createMetrics(): Metrics {
     events: (alert, n) => {
       for (let one = 0; one < n; one++) events.add(alert)
     },
+    told: (outbox, end) => told.add(outbox, end),
     alerts: (read) => alertGauge(registry, read),
     json: () => registry.getMetricsAsJSON() as unknown as Promise<MetricsJson>,
     text: () => registry.metrics(),

@@ -13,6 +13,9 @@ export interface Due {
   readonly attempts: number
 }
 
+/** `failed`: it is sent again; `dead`: it is given up. */
+export type OutboxEnd = 'heard' | 'unwanted' | 'failed' | 'dead'
+
 /**
  * The table has `id`, `queued_at` (from when it counts how long it has been tried), `due_at`, `attempts`, `failure`,
  * `sent_at` and `dead_at`.
@@ -26,6 +29,8 @@ export interface OutboxSettings<T extends Due> {
   readonly read: RawBuilder<T>
   /** `unwanted`: nobody is to hear it any more. */
   readonly send: (due: T) => Promise<Delivered | 'unwanted'>
+  /** Told of each attempt. */
+  readonly ended?: (table: string, end: OutboxEnd) => void
   /** Pause between two looks into an empty box; default 1,000. */
   readonly everyMs?: number
 }
@@ -101,19 +106,24 @@ export class Outbox<T extends Due> {
   }
 
   async #send(due: T): Promise<void> {
-    const { db, send } = this.#settings
+    const { send, ended, table } = this.#settings
     const said = await send(due)
-    const heard = said === 'unwanted' || ('status' in said && said.status >= 200 && said.status < 300)
-    if (heard) {
+    ended?.(table, await this.#note(due, said))
+  }
+
+  async #note({ id, attempts }: T, said: Delivered | 'unwanted'): Promise<OutboxEnd> {
+    const { db } = this.#settings
+    if (said === 'unwanted' || ('status' in said && said.status >= 200 && said.status < 300)) {
       const failure = said === 'unwanted' ? said : null
-      await sql`update ${this.#table} set sent_at = now(), failure = ${failure} where id = ${due.id}`.execute(db)
-      return
+      await sql`update ${this.#table} set sent_at = now(), failure = ${failure} where id = ${id}`.execute(db)
+      return said === 'unwanted' ? said : 'heard'
     }
     const failure = 'status' in said ? `http_${said.status}` : said.failure
-    await sql`update ${this.#table} set failure = ${failure},
-      due_at = now() + ${retryPauseMs(due.attempts)} * interval '1 ms',
+    const { rows } = await sql<{ dead: boolean }>`update ${this.#table} set failure = ${failure},
+      due_at = now() + ${retryPauseMs(attempts)} * interval '1 ms',
       dead_at = case when queued_at < now() - ${GIVEN_UP_AFTER} then now() end
-      where id = ${due.id}`.execute(db)
+      where id = ${id} returning dead_at is not null as dead`.execute(db)
+    return rows[0]?.dead ? 'dead' : 'failed'
   }
 
   /** What was heard a week ago, or given up a quarter ago, is forgotten. */

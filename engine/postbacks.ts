@@ -8,7 +8,7 @@ import type { PostbackEvent } from '../rules/postback.ts'
 import { micros } from '../rules/units.ts'
 import type { Snapshot } from '../rules/version.ts'
 import type { Actor } from './configuration/publishing.ts'
-import { type Due, Outbox } from './outbox.ts'
+import { type Due, Outbox, type OutboxEnd } from './outbox.ts'
 import type { Sealer } from './seal.ts'
 import type { LedgerTables } from './store/tables.ts'
 
@@ -19,6 +19,7 @@ export interface PostbacksSettings {
   readonly seal: Sealer
   readonly snapshot: () => Snapshot
   readonly log: (message: string) => void
+  readonly ended?: (table: string, end: OutboxEnd) => void
 }
 
 interface DuePostback extends Due {
@@ -37,12 +38,15 @@ interface DuePostback extends Due {
 }
 
 export function postbackOutbox(settings: PostbacksSettings): Outbox<DuePostback> {
-  const { db, clock, log } = settings
+  const { db, clock, log, ended } = settings
   const read = sql<DuePostback>`
     select m.*, l.lead_ref, l.sealed, k.wrapped, k.key_version
     from mine m left join leads l on l.id = m.lead_id left join lead_keys k on k.lead_id = m.lead_id
     order by m.happened_at`
-  return new Outbox({ ...{ db, clock, log, read }, table: 'postbacks', send: (due) => sendPostback(settings, due) })
+  return new Outbox({
+    ...{ db, clock, log, read, table: 'postbacks', send: (due) => sendPostback(settings, due) },
+    ...(ended ? { ended } : {}),
+  })
 }
 
 async function sendPostback(settings: PostbacksSettings, due: DuePostback): Promise<Delivered | 'unwanted'> {

@@ -68,6 +68,7 @@ export function watcher(world: WatchedWorld, said: (text: string) => void = () =
   return new Alerts({
     ...{ db: kit.db, snapshot, engine: engine ?? 1, hot: hot ?? new MemoryStore('alerts'), log: said },
     clock: clock ?? new LeapClock(),
+    sourcePaused: () => false,
     balances: balances ?? (async () => []),
     health: health ?? (() => []),
   })

@@ -22,6 +22,8 @@ export interface FindingParts {
   readonly hot: HotStore
   readonly balances: () => Promise<readonly BalanceLine[]>
   readonly sourceTimes: SourceTimes
+  /** By an operator's switch. */
+  readonly sourcePaused: (source: string) => boolean
 }
 
 /** Beyond so many caps those of the first owners are watched. */
@@ -162,13 +164,18 @@ async function postsByContract(
   return new Map(rows.map(({ contract, posts, rejected }) => [contract, { posts, rejected }]))
 }
 
-async function silentSources({ sourceTimes }: FindingParts, alert: Alert, snapshot: Snapshot, now: number) {
+async function silentSources(
+  { sourceTimes, sourcePaused }: FindingParts,
+  alert: Alert,
+  snapshot: Snapshot,
+  now: number,
+) {
   const { latest, usual } = await sourceTimes.look(now, alert.minutes!)
   const active = [...snapshot.sources.values()].filter(({ inTest, campaigns }) => !inTest && campaigns.size > 0)
   return active.flatMap(({ id }): Finding[] => {
     const last = latest.get(id)
     const isSilent = last === undefined || last <= now - alert.minutes! * MINUTE_MS
-    if (!isSilent || !watches(alert.sources, id)) return []
+    if (!isSilent || !watches(alert.sources, id) || sourcePaused(id)) return []
     if (!isSilenceOdd(alert, wallMs(now), (hour) => usual(id, hour))) return []
     const facts = { minutes: alert.minutes!, ...(last ? { latest: new Date(last).toISOString() } : {}) }
     return [{ subject: `source ${id}`, episode: '', facts }]

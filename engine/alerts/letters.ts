@@ -7,7 +7,7 @@ import type { Clock } from '../../buyers/wire.ts'
 import { type EventWords, wordsOf } from '../../rules/alert-words.ts'
 import type { Facts, Recipient } from '../../rules/alerts.ts'
 import type { Snapshot } from '../../rules/version.ts'
-import { type Due, Outbox } from '../outbox.ts'
+import { type Due, Outbox, type OutboxEnd } from '../outbox.ts'
 import type { LedgerTables } from '../store/tables.ts'
 
 export interface LettersSettings {
@@ -16,7 +16,7 @@ export interface LettersSettings {
   readonly courier: Courier
   readonly snapshot: () => Snapshot
   readonly log: (message: string) => void
-  readonly everyMs?: number
+  readonly ended?: (table: string, end: OutboxEnd) => void
 }
 
 /** What began, as it is told. */
@@ -39,11 +39,11 @@ interface DueLetter extends Due {
 const MOST_TOLD = 50
 
 export function letterOutbox(settings: LettersSettings): Outbox<DueLetter> {
-  const { db, clock, log, everyMs } = settings
+  const { db, clock, log, ended } = settings
   const read = sql<DueLetter>`select * from mine order by queued_at`
   return new Outbox({
     ...{ db, clock, log, read, table: 'alert_letters', send: (due) => sendLetter(settings, due) },
-    ...(everyMs === undefined ? {} : { everyMs }),
+    ...(ended ? { ended } : {}),
   })
 }
 
