@@ -145,7 +145,7 @@ describe('returns', () => {
     const [row] = (await get('/v1/source/leads?limit=1000&status=sold', 'mill')).body.items.filter(
       (one: { lead_id: string }) => one.lead_id === lead_id,
     )
-    expect(row).toMatchObject({ returned: true, earned: '0.00' })
+    expect(row).toMatchObject({ returned: true, payout: '14.00', earned: '0.00' })
   })
 
   it('of others, of unknown leads and beyond the terms are refused', async () => {

@@ -35,6 +35,8 @@ test('a day goes when it is old and its leads have ended, and not a day before',
   const [oldest, undecided, recent] = [await lead(49, 'oldest'), await lead(45, 'undecided'), await lead(1, 'recent')]
   await sell(oldest)
   await sell(recent)
+  const ask = `select ask_return(gen_random_uuid(), $1, 'acme', 'fraud', null, 'test', null, null, now(), now(), 'us')`
+  for (const leadId of [oldest, recent]) await kit.ask(ask, [leadId])
   const first = await dropOldDays(kit.db, NOW, 41)
   expect(first[0]).toBe(new Date(NOW - 50 * DAY_MS).toISOString().slice(0, 10))
   expect(first).toHaveLength(5)
@@ -49,6 +51,7 @@ test('a day goes when it is old and its leads have ended, and not a day before',
 
   expect(await engine.ledger.lead(recent)).toMatchObject({ status: 'sold' })
   expect(await engine.ledger.bound('recent')).not.toBeNull()
+  expect(await kit.ask('select lead_id from returns')).toEqual([{ lead_id: recent }])
   expect(await count('sightings')).toBe(0)
   const sums = await kit.ask('select sum(n)::int as n, sum(price)::bigint as price from sold_sums')
   expect(sums).toEqual([{ n: 3, price: 60_000_000 }])

@@ -68,7 +68,7 @@ async function leads({ db, clock }: PortalParts, call: Call): Promise<Page> {
   const { campaign = null, status = null, lead_ref: ref = null, after = null } = call.query
   const { rows } = await sql<Row>`
     select l.id as lead_id, l.lead_ref, l.campaign, coalesce(l.status, 'pending') as status, l.reasons, l.copies,
-      l.payout, l.currency, l.received_at, l.decided_at,
+      l.payout + l.clawed_back as payout, l.currency, l.received_at, l.decided_at,
       coalesce((select sum(e.amount) from entries e where e.lead_id = l.id and e.account = ${`source:${label}`}), 0)
         as earned,
       exists (select 1 from entries r where r.lead_id = l.id and r.cause = 'return') as returned,
