@@ -27,6 +27,8 @@ export interface CourierOptions {
 }
 
 const CONNECT_MS = 3_000
+/** Mail servers look a sender up and a letter through before they take it. */
+const MAIL_WITHIN_MS = 30_000
 const MAX_REPLY_BYTES = 64 * 1024
 const CONNECTIONS = 4
 const ORIGINS = 500
@@ -54,7 +56,7 @@ export function createCourier({ clock, allowedCidrs, withinMs = 10_000, lookup }
     },
     mail: (letter) => {
       const { promise, resolve } = Promise.withResolvers<SmtpEnd>()
-      new SmtpSession(clock, { ...letter, withinMs: ms(withinMs) }, resolve).begin(guard)
+      new SmtpSession(clock, { ...letter, withinMs: ms(MAIL_WITHIN_MS) }, resolve).begin(guard)
       return promise.then(deliveredBy)
     },
     allow: guard.allow,
