@@ -381,6 +381,27 @@ describe('a whole engine', () => {
     expect(house.seen('check')).toHaveLength(asked + 2)
   })
 
+  it('checks a lead anew whose engine died while it was checked', async () => {
+    says['dnc'] = { how: 'never', afterMs: 0 }
+    const asked = house.seen('check', 'dnc').length
+    const other = await house.engine()
+    const lead = exampleLead(n++)
+    const { status, json } = await send(`${other.origin}/v1/campaigns/solar/leads?mode=async`, lead)
+    expect(status).toBe(202)
+    await vi.waitFor(() => expect(house.seen('check', 'dnc')).toHaveLength(asked + 1))
+    other.program.signal('SIGKILL')
+    await other.program.gone()
+    says['dnc'] = say({ listed: false })
+    await vi.waitFor(async () => expect(await admin(`leads/${json.lead_id}`)).toMatchObject({ status: 'sold' }), {
+      timeout: 50_000,
+      interval: 200,
+    })
+    const { trace } = await admin(`leads/${json.lead_id}`)
+    expect(JSON.stringify(trace)).toMatch(/recovered.*check dnc, fraud.*check dnc: listed false/)
+    expect(house.seen('check', 'dnc')).toHaveLength(asked + 2)
+    expect(await entries(json.lead_id)).toContainEqual({ account: 'check:dnc', amount: 10_000 })
+  }, 90_000)
+
   it('reports what they cost, as the ledger has it', async () => {
     const [entered] = await house.ask<{ cost: number; margin: number }>(`
       select sum(amount) filter (where account like 'check:%')::int as cost,
