@@ -1,12 +1,16 @@
 /** What buyers and sources read and change by themselves: each sees its own, as the ledger has it, and nothing else. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { enterBalance } from '../engine/balances.ts'
+import { switchesOn } from '../engine/configuration/switchboard.ts'
 import { readCsv } from '../engine/csv.ts'
 import { Gate } from '../engine/portal/gate.ts'
 import { reportOf } from '../engine/reports/report.ts'
 import { Reporter } from '../engine/reports/reporter.ts'
 import { DISPOSITIONS } from '../rules/dispositions.ts'
-import { micros } from '../rules/units.ts'
+import type { Lead } from '../rules/lead.ts'
+import { Switches } from '../rules/switches.ts'
+import { micros, wallMs } from '../rules/units.ts'
+import type { Contract } from '../rules/version.ts'
 import { clock, sealer } from './ledger-kit.ts'
 import { PortalKit, withSub } from './portal-kit.ts'
 
@@ -301,6 +305,14 @@ describe('blocks', () => {
     expect([status, body]).toMatchObject([201, { source: 'S-2', sub: 'sub1', value: 'fb', contract: null }])
     const [row] = await kit.kit.ask('select source, buyer, set_by, set_role from switches where id = $1', [body.id])
     expect(row).toEqual({ source: 'forge', buyer: 'acme', set_by: 'acme', set_role: 'buyer' })
+    const on = (await switchesOn(kit.kit.db)).map((one) => ({ ...one, until: null }))
+    const [acme, bolt] = kit.snapshot.campaigns.get('solar')!.contracts
+    const denied = (contract: Contract, source: string, sub1: string) =>
+      new Switches(on).deny(contract, 'solar', source, { subs: { sub1 } } as unknown as Lead, wallMs(Date.now()))
+    expect(denied(acme!, 'forge', 'fb')).toMatch(/^blocked/)
+    expect([denied(acme!, 'forge', 'tv'), denied(acme!, 'mill', 'fb'), denied(bolt!, 'forge', 'fb')]).toEqual([
+      ...[null, null, null],
+    ])
     expect((await get('/v1/buyer/blocks', 'acme')).body.items).toEqual([body])
     expect((await get('/v1/buyer/blocks', 'bolt')).body.items).toEqual([])
     expect((await kit.read('DELETE', `/v1/buyer/blocks/${body.id}`, 'bolt')).status).toBe(404)
