@@ -90,7 +90,7 @@ describe('what is reported', () => {
       ...{ pinged: 1, bids: 1, bid_rate: 1, average_bid: '20.00', ping_timeouts: 0, ping_errors: 0, late_bids: 0 },
       ...{ wins: 1, posts: 3, not_sent: 0, rejects: 1, reject_rate: 0.3333, in_doubt: 1, doubts: 1 },
       ...{ price_cuts: 0, price_cut: '0.00', returns: 0, returned: '0.00' },
-      ...{ revenue: '20.00', payout: '15.00', margin: '5.00', epl: '5.00' },
+      ...{ revenue: '20.00', payout: '15.00', check_cost: '0.00', margin: '5.00', epl: '5.00' },
       ...{ disposed: 0, contacted: 0, contact_rate: 0, converted: 0, conversion_rate: 0, disposed_revenue: '0.00' },
       ...{ ping_p50: 20.5, ping_p90: 20.5, ping_p99: 20.5, post_p50: null, post_p90: null, post_p99: null },
     })
@@ -349,7 +349,7 @@ describe('a quarter of many leads', () => {
     expect(reply.headers.get('content-type')).toBe('text/csv; charset=utf-8')
     expect(head).toMatch(/^source,sub1,currency,received,valid,/)
     expect(row).toMatch(/^'=cmd\(\),'-2\+3,USD,1,1,0,0,0,0,1,0,0,0,1,1,/)
-    expect(row).toMatch(/,5\.00,9\.00,-4\.00,5\.00,,,,,,$/)
+    expect(row).toMatch(/,5\.00,9\.00,0\.00,-4\.00,5\.00,0,0,0,0,0,0\.00,,,,,,$/)
   })
 
   it('says what it does not have', async () => {
