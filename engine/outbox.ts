@@ -108,7 +108,9 @@ export class Outbox<T extends Due> {
   async #send(due: T): Promise<void> {
     const { send, ended, table } = this.#settings
     const said = await send(due)
-    ended?.(table, await this.#note(due, said))
+    // Noted whether anybody is told or not.
+    const end = await this.#note(due, said)
+    ended?.(table, end)
   }
 
   async #note({ id, attempts }: T, said: Delivered | 'unwanted'): Promise<OutboxEnd> {
