@@ -2,6 +2,7 @@
 import { parseLead } from '../rules/lead.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { eligibility } from './eligibility.ts'
+import { exchanges } from './exchanges.ts'
 import { templates } from './templates.ts'
 import { microsPer } from './timing.ts'
 
@@ -10,6 +11,7 @@ const SOLAR = VERTICALS.get('solar')!
 /** By name as the command line takes it; each gives its figures by name. */
 export const MICRO: Readonly<Record<string, (batchMs: number) => Readonly<Record<string, number>>>> = {
   eligibility,
+  exchanges,
   parse: parsing,
   templates,
 }

@@ -4,6 +4,7 @@ import { compileAdapter } from '../buyers/compile.ts'
 import { compileConfiguration } from '../buyers/configuration.ts'
 import { parseLead } from '../rules/lead.ts'
 import { wallMs } from '../rules/units.ts'
+import type { Contract } from '../rules/version.ts'
 import { VERTICALS } from '../rules/verticals.ts'
 import { microsPer } from './timing.ts'
 
@@ -35,8 +36,7 @@ function mapOf(buyer: number): object {
   }
 }
 
-/** Requests of ten buyers for one lead. */
-function pingsOf(deliveryOf: (buyer: number) => object): (wire: WireLead) => number {
+function contractsOf(deliveryOf: (buyer: number) => object): readonly Contract[] {
   const ids = Array.from({ length: BUYERS }, (_, at) => `b${at}`)
   const compiled = compileConfiguration(
     {
@@ -69,7 +69,16 @@ function pingsOf(deliveryOf: (buyer: number) => object): (wire: WireLead) => num
     1,
   )
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults.slice(0, 5)))
-  const adapters = compiled.snapshot.campaigns.get('solar')!.contracts.map(compileAdapter)
+  return compiled.snapshot.campaigns.get('solar')!.contracts
+}
+
+/** Ten buyers in our own shape, with ten lists of fields, and ten that differ by their maps. */
+export const ownShape = (): readonly Contract[] => contractsOf((buyer) => ({ ping_fields: FIELDS.slice(buyer % 3) }))
+export const mapped = (): readonly Contract[] => contractsOf((buyer) => ({ ping: mapOf(buyer) }))
+
+/** Requests of ten buyers for one lead. */
+function pingsOf(contracts: readonly Contract[]): (wire: WireLead) => number {
+  const adapters = contracts.map(compileAdapter)
   return (wire) => {
     let bytes = 0
     for (const adapter of adapters) bytes += adapter.pingRequest(wire, AT).body.length
@@ -77,11 +86,11 @@ function pingsOf(deliveryOf: (buyer: number) => object): (wire: WireLead) => num
   }
 }
 
-/** `ten_pings_us`: our own shape, ten lists of fields; `ten_mapped_pings_us`: ten maps. */
-export function templates(batchMs: number): Readonly<Record<string, number>> {
+/** Gives a lead of 26 fields whose values nobody has rendered yet. */
+export function freshLead(): () => WireLead {
   const parsed = parseLead(SOLAR, Object.fromEntries(SOLAR.fields.map(({ name, example }) => [name, example])), AT)
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.issues))
-  const fresh = (): WireLead => ({
+  return () => ({
     id: '0197a0b0-1111-7222-8333-944455556666',
     campaign: 'solar',
     sourcePseudonym: 'S-1',
@@ -89,10 +98,13 @@ export function templates(batchMs: number): Readonly<Record<string, number>> {
     fragments: new Map(),
     test: false,
   })
-  const own = pingsOf((buyer) => ({ ping_fields: FIELDS.slice(buyer % 3) }))
-  const mapped = pingsOf((buyer) => ({ ping: mapOf(buyer) }))
+}
+
+/** `ten_pings_us`: our own shape; `ten_mapped_pings_us`: ten maps. */
+export function templates(batchMs: number): Readonly<Record<string, number>> {
+  const [fresh, own, maps] = [freshLead(), pingsOf(ownShape()), pingsOf(mapped())]
   return {
     ten_pings_us: microsPer(batchMs, () => own(fresh())),
-    ten_mapped_pings_us: microsPer(batchMs, () => mapped(fresh())),
+    ten_mapped_pings_us: microsPer(batchMs, () => maps(fresh())),
   }
 }
