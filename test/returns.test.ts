@@ -12,7 +12,7 @@ import { openRedisStore } from '../engine/store/redis.ts'
 import { capsOf, placesOf } from '../rules/calendar.ts'
 import { NO_REDIRECTS } from '../rules/onward.ts'
 import { micros } from '../rules/units.ts'
-import type { Snapshot } from '../rules/version.ts'
+import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { clock, type LedgerKit, type TestEngine } from './ledger-kit.ts'
 import { campaign, contract, ReturnsKit } from './returns-kit.ts'
 
@@ -206,6 +206,26 @@ describe('whoever has to do with a lead that came back', () => {
     expect(await returns.list({ buyer: 'nobody', limit: 9 })).toEqual([])
     expect(await returns.list({ leadId: leads[0]!, limit: 9 })).toMatchObject([{ state: 'asked', clawback: 0 }])
   })
+})
+
+it('terms that leave nothing to give back, or to take back, are warned of', () => {
+  const campaigns = { ...CONFIG.campaigns, solar: campaign({ fixed: '5.00', payout_on: 'accepted' }) }
+  const contracts = {
+    acme: contract('acme', { share: 0, clawback: 'us' }),
+    casa: contract('casa', { clawback: 'source' }),
+    eden: contract('eden', {}),
+  }
+  const compiled = compileVersion({ ...CONFIG, campaigns, contracts }, 1)
+  if (!compiled.ok) throw new Error(JSON.stringify(compiled.faults))
+  expect(compiled.warnings.map(({ path }) => path).filter((path) => path.includes('returns'))).toEqual([
+    'contracts.acme.returns.share',
+    'contracts.casa.returns.clawback',
+  ])
+  const [terms] = compiled.snapshot.campaigns
+    .get('solar')!
+    .contracts.slice(-1)
+    .map(({ returns: its }) => its)
+  expect(terms).toMatchObject({ maxAgeDays: 7, share: 100_000, approval: 'operator', clawback: 'source' })
 })
 
 describe('a share of the month', () => {
