@@ -121,9 +121,13 @@ async function report<D extends string>(db: Db, kind: Kind<D>, { query }: Call):
   }
   const faults = faultsOf(kind, asked)
   if (faults.length > 0) return problem.faulty('There is no such report.', faults)
-  const rows = await kind.read(db, asked)
+  const rows = await kind.read(db, asked).catch(orTooLong)
   if (rows === null) {
     const message = `has more than ${MOST_ROWS} rows: take less time, a longer period, or fewer to report by.`
+    return problem.faulty('The report is too large.', [{ path: 'query', message }])
+  }
+  if (rows === TOO_LONG) {
+    const message = 'takes too long: take less time, or only what leads were or only whom they were offered to.'
     return problem.faulty('The report is too large.', [{ path: 'query', message }])
   }
   if (query['format'] === 'csv') {
@@ -131,6 +135,15 @@ async function report<D extends string>(db: Db, kind: Kind<D>, { query }: Call):
     return page(writeCsv([names, ...rows.map((row) => names.map((one) => row[one] ?? ''))]), 'text/csv; charset=utf-8')
   }
   return json({ rows, recounting: await lateQuarters(db, asked) })
+}
+
+const TOO_LONG = 'too long'
+/** SQLSTATE of a statement that the server ended for its time. */
+const STATEMENT_ENDED = '57014'
+
+function orTooLong(error: unknown): typeof TOO_LONG {
+  if ((error as { code?: unknown }).code === STATEMENT_ENDED) return TOO_LONG
+  throw error
 }
 
 function faultsOf<D extends string>({ dimensions }: Kind<D>, { from, to, by, zone }: Asked<D>): readonly Fault[] {

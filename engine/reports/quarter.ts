@@ -24,7 +24,7 @@ export interface QuarterSums {
 }
 
 export const QUARTER_MS = 900_000
-const PAGE = 200
+const PAGE = 100
 /** So few are counted in one turn of the event loop that leads under way do not notice. */
 const TURN = 10
 

@@ -90,27 +90,40 @@ interface Grouping {
   readonly values: readonly RawBuilder<unknown>[]
 }
 
+/** Groups are hashed in so much memory: sorting all rows instead took twice as long. */
+const GROUP_MEMORY = '32MB'
+
 /** Values by the JSON text of the period, where one is asked for, and the keys. At most one more than `MOST_ROWS`. */
 export async function grouped(
   db: Db,
   { from, to, per, zone }: Span,
   { table, keys, of, values }: Grouping,
 ): Promise<Map<string, Readonly<Record<string, unknown>>>> {
-  const period = per === null ? [] : [sql`date_trunc(${per}::text, quarter) as period`]
   const columns = keys.map((name) => sql`${sql.ref(name)}`)
-  const places = [...period, ...columns].map((_, at) => sql.raw(String(at + 1)))
-  const shown = [...(per === null ? [] : [shownPeriod(per, zone)]), ...columns]
+  // Finding a quarter among the beginnings of the periods costs half of what cutting its moment down costs.
+  const periods = per === null ? [] : [sql`width_bucket(quarter, (select began from periods)) as period`]
+  const places = [...periods, ...columns].map((_, at) => sql.raw(String(at + 1)))
   const only = Object.entries(of).map(([name, value]) => sql` and ${sql.ref(name)} = ${value}`)
   const where = sql.join([sql`quarter >= ${from} and quarter < ${to}`, ...only], sql``)
   const groups = places.length === 0 ? sql`()` : sql.join(places)
+  const shown = sql.join([...(per === null ? [] : [shownPeriod(per, zone)]), ...columns])
   // What is shown is worked out for each group, not for each row; a plan this simple is not worth compiling.
   const rows = await db.transaction().execute(async (tx) => {
-    // The session's own zone is found once, a named one for each row.
-    await sql`select set_config('jit', 'off', true), set_config('timezone', ${zone}, true)`.execute(tx)
+    await sql`select set_config('jit', 'off', true), set_config('timezone', ${zone}, true),
+      set_config('work_mem', ${GROUP_MEMORY}, true)`.execute(tx)
     const { rows } = await sql<{ key: string[] }>`
-      select json_build_array(${sql.join(shown)}) as key, grouped.*
+      with periods as materialized (
+        select array_agg(began order by began) as began
+        from (
+          select distinct date_trunc(${per ?? 'day'}::text, quarter) as began
+          from (select min(quarter) as first, max(quarter) as last from report_quarters) as known,
+            generate_series(greatest(date_bin('15 minutes', ${from}::timestamptz, 'epoch'), first),
+              least(${to}::timestamptz, last), '15 minutes') as quarter
+        ) as each_one
+      )
+      select json_build_array(${shown}) as key, grouped.*
       from (
-        select ${sql.join([...period, ...columns, ...values])} from ${sql.table(table)}
+        select ${sql.join([...periods, ...columns, ...values])} from ${sql.table(table)}
         where ${where} group by ${groups} limit ${MOST_ROWS + 1}
       ) as grouped`.execute(tx)
     return rows
@@ -120,10 +133,11 @@ export async function grouped(
 
 /** As the zone's own clock shows its beginning: `2026-03-02`, `2026-03-02 14:00 -06:00`, `2026-03`. */
 function shownPeriod(per: NonNullable<Span['per']>, zone: string): RawBuilder<unknown> {
-  const local = sql`(period at time zone ${zone}::text)`
+  const began = sql`(select began from periods)[period]`
+  const local = sql`(${began} at time zone ${zone}::text)`
   switch (per) {
     case 'hour':
-      return sql`to_char(${local}, 'YYYY-MM-DD HH24:MI') || to_char(${local} - (period at time zone 'UTC'), ' HH24:MI')`
+      return sql`to_char(${local}, 'YYYY-MM-DD HH24:MI') || to_char(${local} - (${began} at time zone 'UTC'), ' HH24:MI')`
     case 'day':
     case 'week':
       return sql`to_char(${local}, 'YYYY-MM-DD')`
