@@ -52,9 +52,11 @@ export class Checker {
   readonly #clock: Clock
   readonly #lanes: Lanes
   readonly #health: Health
+  readonly #compile: typeof compileCheck
   readonly #adapters = new WeakMap<CheckService, CheckAdapter>()
 
-  constructor(clock: Clock, lanes: Lanes, health: Health) {
+  constructor(clock: Clock, lanes: Lanes, health: Health, compile: typeof compileCheck) {
+    this.#compile = compile
     this.#clock = clock
     this.#lanes = lanes
     this.#health = health
@@ -62,7 +64,7 @@ export class Checker {
 
   /** Calls back exactly once, and never before it returns. An answer after the check's time counts against its health. */
   ask(check: LeadCheck, service: CheckService, lead: WireLead, answered: (answer: CheckAnswer) => void): CheckQuestion {
-    const adapter = this.#adapters.get(service) ?? compileCheck(check.id, service)
+    const adapter = this.#adapters.get(service) ?? this.#compile(check.id, service)
     this.#adapters.set(service, adapter)
     const exchange = new CheckExchange(this.#clock, this.#lanes, adapter, check.timeoutMs, answered)
     const request = adapter.request(lead, { at: this.#clock.wall(), price: null, buyerReference: null })

@@ -1,8 +1,10 @@
 /** Tries a contract's delivery on its buyer with a made-up lead: what was sent and heard, byte for byte, and how it was read. */
 import { randomBytes } from 'node:crypto'
+import type { CheckService, LeadCheck } from '../rules/checks.ts'
 import { type Micros, ms } from '../rules/units.ts'
 import type { Contract } from '../rules/version.ts'
 import type { Adapter, PingAnswer, WireLead, WireReply, WireRequest } from './adapter.ts'
+import { type CheckAnswer, compileCheck } from './checker.ts'
 import { compileAdapter } from './compile.ts'
 import { type BuyersWireOptions, createBuyersWire, type OpenBuyersWire, type PostEnd } from './wire.ts'
 
@@ -50,6 +52,44 @@ export async function tryContract(
     const price = bid?.price ?? contract.price!
     const post = await postOnce(options, wire, tried, lead, tape, price, bid?.buyerReference ?? null)
     return { ping, post, passed: post.read.kind === 'accepted' }
+  } finally {
+    void wire.close()
+  }
+}
+
+/** Asks a check's service once, in its own time, over a wire of its own. */
+export async function tryCheck(
+  options: Pick<BuyersWireOptions, 'clock' | 'allowedCidrs' | 'lookup'>,
+  check: LeadCheck,
+  service: CheckService,
+  lead: WireLead,
+): Promise<Step<CheckAnswer>> {
+  const { clock } = options
+  let [sent, heard]: [WireRequest | null, WireReply | null] = [null, null]
+  const listening: typeof compileCheck = (id, one) => {
+    const adapter = compileCheck(id, one)
+    return {
+      request: (wire, said) => {
+        sent = adapter.request(wire, said)
+        return sent
+      },
+      read: (reply) => {
+        heard = reply
+        return adapter.read(reply)
+      },
+    }
+  }
+  const wire = createBuyersWire({ ...options, compileCheck: listening })
+  const askedAt = clock.mono()
+  try {
+    const read = await new Promise<CheckAnswer>((answered) => {
+      const timer = clock.after(check.timeoutMs, () => answered({ outputs: null, failed: 'timeout' }))
+      wire.check(check, service, lead, (answer) => {
+        timer.cancel()
+        answered(answer)
+      })
+    })
+    return { sent: sent!, heard, read, tookMs: clock.mono() - askedAt }
   } finally {
     void wire.close()
   }

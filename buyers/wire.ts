@@ -3,7 +3,7 @@ import type { CheckService, LeadCheck } from '../rules/checks.ts'
 import type { Ms, WallMs } from '../rules/units.ts'
 import type { Contract, Snapshot } from '../rules/version.ts'
 import type { CompileAdapter, PingAnswer, PostAnswer, PostFacts, WireLead } from './adapter.ts'
-import { type CheckAnswer, Checker, type CheckQuestion } from './checker.ts'
+import { type CheckAnswer, Checker, type CheckQuestion, compileCheck } from './checker.ts'
 import { compileAdapter } from './compile.ts'
 import { createGuard, type LookupAll } from './guard.ts'
 import { Health, type LineHealth } from './health.ts'
@@ -59,6 +59,7 @@ export interface BuyersWireOptions {
   readonly lookup?: LookupAll
   /** Replaces how deliveries are compiled: a trial listens in. */
   readonly compile?: CompileAdapter
+  readonly compileCheck?: typeof compileCheck
 }
 
 /** Gauges, per kind: requests under way (waiting ones and letters included), origins open, requests turned away at a bound. */
@@ -96,7 +97,7 @@ export function createBuyersWire(options: BuyersWireOptions): OpenBuyersWire {
   const poster = new Poster(clock, posts)
   const mailer = new Mailer(clock, guard)
   const health = new Health()
-  const checker = new Checker(clock, checks, health)
+  const checker = new Checker(clock, checks, health, options.compileCheck ?? compileCheck)
   const routes = new WeakMap<Contract, Route>()
   const routeOf = (contract: Contract): Route => {
     const known = routes.get(contract)

@@ -4,8 +4,16 @@ import type { Contract } from '../rules/version.ts'
 
 export type Hide = (text: string) => string
 
+/** Where credentials may stand. */
+type Told = {
+  readonly delivery: Pick<
+    Contract['delivery'],
+    'pingUrl' | 'postUrl' | 'testPingUrl' | 'testUrl' | 'secrets' | 'ping' | 'post'
+  >
+}
+
 /** Stars out every secret of the delivery, as it is and as it is written in addresses, logins and JSON. */
-export function hiding(contract: Contract): Hide {
+export function hiding(contract: Told): Hide {
   const forms = longestFirst(formsOf(contract))
   return (text) => forms.reduce((shown, form) => shown.replaceAll(form, STARS), text)
 }
@@ -47,7 +55,7 @@ const STARS = '*****'
 const longestFirst = (forms: readonly string[]): readonly string[] =>
   [...new Set(forms)].sort((a, b) => b.length - a.length)
 
-function formsOf({ delivery }: Contract): readonly string[] {
+function formsOf({ delivery }: Told): readonly string[] {
   const { pingUrl, postUrl, testPingUrl, testUrl } = delivery
   const urls = [pingUrl, postUrl, testPingUrl, testUrl].flatMap((url) => (url === null ? [] : queryCredentials(url)))
   const secrets = new Set<string>([...delivery.secrets, ...urls])

@@ -66,7 +66,7 @@ function contractOf(snapshot: Snapshot, id: string): { campaign: Campaign; contr
 }
 
 /** The examples of the campaign's fields, as a test lead, with what its checks tell test leads. */
-function madeUp({ id, vertical, checks }: Campaign, now: WallMs) {
+export function madeUp({ id, vertical, checks }: Campaign, now: WallMs) {
   const said = Array.from(checks?.all.values() ?? [], (check) => ({
     ...{ check: check.id, via: 'test' as const, outputs: check.testOutputs },
   }))
@@ -128,7 +128,7 @@ function pageOf(contract: Contract, { ping, post, passed }: Trial, status: strin
   }
 }
 
-function saidPage({ sent, heard, tookMs }: Step<unknown>, read: SaidPage['read'], hide: Hide): SaidPage {
+export function saidPage({ sent, heard, tookMs }: Step<unknown>, read: SaidPage['read'], hide: Hide): SaidPage {
   return { sent: sentPage(sent, hide), reply: heard && heardPage(heard, hide), read, took_ms: Math.round(tookMs) }
 }
 

@@ -381,6 +381,19 @@ describe('a whole engine', () => {
     expect(house.seen('check')).toHaveLength(asked + 2)
   })
 
+  it('is tried by an operator with a made-up lead, and shows what was said', async () => {
+    says['fraud'] = say({ score: 88 })
+    const test = (id: string) => send(`${door.admin}/admin/v1/checks/${id}:test`, {}, { key: 'root' })
+    const { status, json } = await test('fraud')
+    expect([status, json.check, json.refuses]).toEqual([200, 'fraud', true])
+    expect(json.asked.sent.url).toMatch(/\/fraud\/check$/)
+    expect(JSON.parse(json.asked.sent.body)).toHaveProperty('phone')
+    expect(json.asked).toMatchObject({ reply: { status: 200 }, read: { outputs: { score: 88 } } })
+    says['fraud'] = say('busy', 503)
+    expect((await test('fraud')).json).toMatchObject({ refuses: true, asked: { read: { failed: 'http_503' } } })
+    expect((await test('nobody')).status).toBe(404)
+  })
+
   it('checks a lead anew whose engine died while it was checked', async () => {
     says['dnc'] = { how: 'never', afterMs: 0 }
     const asked = house.seen('check', 'dnc').length

@@ -1,6 +1,7 @@
-/** Trying a contract on its buyer before it goes live. */
+/** Trying a contract on its buyer, and a check on its service, before they go live. */
 import Type from 'typebox'
 import type { Clock } from '../../buyers/wire.ts'
+import { testCheck } from '../checks/trial.ts'
 import type { Publishing } from '../configuration/publishing.ts'
 import { testContract } from '../onboarding.ts'
 import * as problem from '../problem.ts'
@@ -23,6 +24,12 @@ const Trial = object({
   next: text('What to do next.'),
 })
 
+const CheckTrial = object({
+  check: text('Its id.'),
+  asked: Said,
+  refuses: Type.Boolean({ description: 'A lead of which this is known is refused.' }),
+})
+
 export function trialOperations(publishing: Publishing, clock: Clock): readonly Operation[] {
   return [
     {
@@ -38,6 +45,19 @@ export function trialOperations(publishing: Publishing, clock: Clock): readonly 
         return tried.code === 'UNKNOWN'
           ? problem.nothingHere()
           : problem.faulty('The draft has faults, so nothing was sent.', tried.faults)
+      },
+    },
+    {
+      ...{ id: 'testCheck', method: 'POST', path: '/admin/v1/checks/{id}:test', tag: 'checks' },
+      role: 'operator',
+      params: { id: id('The check.') },
+      summary:
+        'Asks the service of a check of the draft about a made-up lead, and shows every byte and what was found out. The call has its price.',
+      answers: { 200: { description: 'What was sent and heard, secrets starred out.', schema: CheckTrial } },
+      run: async ({ params }) => {
+        const tried = await testCheck({ publishing, clock }, params['id']!)
+        if (tried.ok) return json(tried.page)
+        return tried.code === 'UNKNOWN' ? problem.nothingHere() : problem.faulty('Nothing was sent.', tried.faults)
       },
     },
   ]
