@@ -63,6 +63,7 @@ export interface EdgeRequest {
     readonly accept: string | null
     readonly host: string | null
     readonly forwardedProto: string | null
+    readonly forwardedFor: string | null
     readonly userAgent: string | null
     readonly referer: string | null
     readonly hubSignature: string | null
@@ -403,6 +404,7 @@ function draftOf(route: Route, res: uWS.HttpResponse, req: uWS.HttpRequest, bega
       accept: more('accept'),
       host: more('host'),
       forwardedProto: more('x-forwarded-proto'),
+      forwardedFor: more('x-forwarded-for'),
       userAgent: more('user-agent'),
       referer: more('referer'),
       hubSignature: more('x-hub-signature-256'),

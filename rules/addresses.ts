@@ -1,4 +1,4 @@
-/** Which addresses a buyer may have: globally reachable ones, and those in the operator's allow-list. */
+/** Addresses: which a buyer may have, and which is the consumer's behind the operator's proxies. */
 import ipaddr from 'ipaddr.js'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
@@ -21,6 +21,33 @@ export const isAddress = (host: string): boolean => readAddress(host) !== null
 export function mayBeBuyers(host: string, allowed: readonly AddressRange[]): boolean {
   const address = readAddress(host)
   return address !== null && (isPublic(address) || isListed(address, allowed))
+}
+
+/**
+ * Where a browser connects from. Each trusted proxy adds to `forwarded` whom it heard; what stands before the first
+ * address that is no such proxy anybody may have written. Null where nobody knows: an address inside, a trusted proxy that
+ * says nothing, or a stranger that says it forwards, which is a proxy nobody told of, or invented.
+ */
+export function consumerAddress(
+  connected: string,
+  forwarded: string | null,
+  trusted: readonly AddressRange[],
+): string | null {
+  const hops = forwarded === null ? [] : forwarded.split(',')
+  let address = plainAddress(connected)
+  if (address !== null && hops.length > 0 && !isListed(address, trusted)) return null
+  while (address !== null && isListed(address, trusted)) {
+    const before = hops.pop()
+    address = before === undefined ? null : plainAddress(before)
+  }
+  return address !== null && isPublic(address) ? address.toString() : null
+}
+
+/** As an address is written down: with or without a port, a mapped one as the IPv4 address that it is. */
+function plainAddress(text: string): Address | null {
+  const written = text.trim()
+  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(written)?.[1] ?? /^([\d.]+):\d+$/.exec(written)?.[1] ?? written
+  return ipaddr.IPv6.isValid(bare) || ipaddr.IPv4.isValidFourPartDecimal(bare) ? ipaddr.process(bare) : null
 }
 
 /**

@@ -1,4 +1,5 @@
 /** One immutable, numbered snapshot of all the configuration, as the rest of the engine reads it. */
+import type { AddressRange } from './addresses.ts'
 import type { Alert, Recipient } from './alerts.ts'
 import type { CampaignChecks } from './checks.ts'
 import { checkAlerts } from './configuration/alert-check.ts'
@@ -304,6 +305,8 @@ export interface Snapshot {
   readonly adminUrl: string | null
   /** CIDR ranges that buyers' hosts may lie in although the guard forbids them by default. */
   readonly allowedCidrs: readonly string[]
+  /** Balancers and networks of delivery before the data plane, which are believed where they say whom they forward. */
+  readonly trustedProxies: readonly AddressRange[]
 }
 
 /** One fault of a configuration: where (`contracts.acme.price`) and what, in words that say what to do. */

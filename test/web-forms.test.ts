@@ -51,6 +51,7 @@ beforeAll(async () => {
           source['campaigns'] = ['solar', 'web', 'nobody']
           source['ad_forms'] = { fields: { 'Do you own?': 'ownership' }, meta: { ...META, graph_url: graphUrl } }
         }
+        config.network.trusted_proxies = ['127.0.0.0/8']
         config.sources.trial = { ...config.sources.other, pseudonym: 'S-3', status: 'test', keys: [] }
       }),
     {
@@ -68,12 +69,27 @@ afterAll(async () => {
 })
 
 describe("a consumer's form", () => {
-  const post = (campaign: string, fields: object) =>
+  const post = (campaign: string, fields: object, headers: Record<string, string> = {}) =>
     send(`${door.origin}/v1/campaigns/${campaign}/form`, form({ api_key: 'mill', ...fields }), {
       key: null,
       type: FORM,
-      headers: { 'user-agent': 'Mozilla/5.0 (Test)', referer: 'https://quotes.example/form' },
+      headers: { 'user-agent': 'Mozilla/5.0 (Test)', referer: 'https://quotes.example/form', ...headers },
     })
+
+  it('tells where its consumer is, as the operator’s proxy says, where the form does not', async () => {
+    const nowhere = () => {
+      const { ip_address: _, ...rest } = lead()
+      return rest
+    }
+    const seen = () => house.seen('post', 'acme').at(-1).consent.ip_address
+    const proxied = { 'x-forwarded-for': '10.1.1.1, 198.18.5.5, 8.8.4.4' }
+    expect((await post('web', nowhere(), proxied)).status).toBe(303)
+    expect(seen()).toBe('8.8.4.4')
+    expect((await post('web', { ...nowhere(), ip: '9.9.9.9' }, proxied)).status).toBe(303)
+    expect(seen()).toBe('9.9.9.9')
+    expect((await post('web', nowhere())).status).toBe(303)
+    expect(seen()).toBeUndefined()
+  })
 
   it('is sold, and its consumer sent to where the buyer says', async () => {
     const reply = await post('web', { ...lead(), lead_ref: 'F-1' })

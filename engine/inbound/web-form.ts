@@ -1,7 +1,9 @@
 /** `POST /v1/campaigns/{campaign}/form`: a consumer's own browser posts a form, and is sent on to a page. */
+import { consumerAddress } from '../../rules/addresses.ts'
+import { fieldNamed } from '../../rules/lead.ts'
 import { pageOf } from '../../rules/onward.ts'
 import type { Campaign } from '../../rules/version.ts'
-import { admit } from '../admission.ts'
+import { type Admitted, admit } from '../admission.ts'
 import type { EdgeReply, EdgeRequest } from '../edge.ts'
 import { type IntakePorts, keepInvalid, type Taken, take } from '../intake.ts'
 import type { Answer } from '../live.ts'
@@ -20,9 +22,21 @@ export async function takeForm(ports: IntakePorts, request: EdgeRequest): Promis
     keepInvalid(ports, admitted, issue, ports.clock.wall())
     return sentTo(thanks(campaign))
   }
-  const browser = { user_agent: request.headers.userAgent, landing_page_url: request.headers.referer }
-  const known = Object.fromEntries(Object.entries(browser).filter(([name, value]) => value && !(name in fields)))
-  return replyOf(await take(ports, { ...admitted, fields: { ...known, ...fields } }), campaign)
+  return replyOf(await take(ports, { ...admitted, fields: { ...evidenceOf(admitted, request), ...fields } }), campaign)
+}
+
+/** What a browser tells of the consumer who consents, where the form itself says nothing of it under any of its names. */
+function evidenceOf({ campaign, fields, snapshot }: Admitted, request: EdgeRequest): Readonly<Record<string, string>> {
+  const said = new Set(Object.keys(fields).map((name) => fieldNamed(campaign.vertical, name)?.name))
+  const { userAgent, referer, forwardedFor } = request.headers
+  const found = {
+    user_agent: userAgent,
+    landing_page_url: referer,
+    ip_address: consumerAddress(request.remoteAddress, forwardedFor, snapshot.trustedProxies),
+  }
+  return Object.fromEntries(
+    Object.entries(found).flatMap(([name, value]) => (value && !said.has(name) ? [[name, value]] : [])),
+  )
 }
 
 /** The page for a sold lead whose buyer names none. */

@@ -116,11 +116,11 @@ export function checkHouse(check: Check): void {
   for (const id of idsOf(draft.sources)) checkSource(check, id, draft.sources![id] ?? {}, pseudonyms)
   checkGraphs(check)
   checkKeys(check)
-  draft.network?.allowed_cidrs?.forEach((cidr, at) => {
-    if (cidr !== undefined && readRange(cidr) === null) {
-      check.fault(`network.allowed_cidrs[${at}]`, `"${cidr}" is no address range: write it as 10.0.0.0/8 or fd00::/8.`)
-    }
-  })
+  for (const key of ['allowed_cidrs', 'trusted_proxies'] as const)
+    draft.network?.[key]?.forEach((cidr, at) => {
+      if (cidr !== undefined && readRange(cidr) === null)
+        check.fault(`network.${key}[${at}]`, `"${cidr}" is no address range: write it as 10.0.0.0/8 or fd00::/8.`)
+    })
 }
 
 function checkCampaign(check: Check, id: string, campaign: Draft<CampaignFile>): void {

@@ -365,7 +365,12 @@ export const ConfigShape = object({
   mail: opt(MailShape),
   admin: opt(object({ keys: list(AdminKey, 'a list of keys', 50), url: opt(page()) })),
   checks: opt(byId(CheckShape)),
-  network: opt(object({ allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)) })),
+  network: opt(
+    object({
+      allowed_cidrs: opt(list(cidr, 'a list of address ranges', 100)),
+      trusted_proxies: opt(list(cidr, 'a list of address ranges', 100)),
+    }),
+  ),
 })
 
 export type ConfigFile = Static<typeof ConfigShape>

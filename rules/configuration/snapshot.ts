@@ -1,5 +1,6 @@
 /** Builds the snapshot out of a configuration without faults: defaults filled in, units exact, references resolved. */
 
+import { readRange } from '../addresses.ts'
 import { type DuplicatePolicy, type Market, policiesOf } from '../duplicates.ts'
 import { prepareEligibility } from '../eligibility.ts'
 import { splitLate } from '../filter/late.ts'
@@ -67,6 +68,7 @@ export function* buildSnapshot(file: ConfigFile, made: Made, version: number, ca
     recipients: mapOf(file.recipients ?? {}, (_, recipient) => buildRecipient(recipient, file)),
     adminUrl: file.admin?.url ?? null,
     allowedCidrs: file.network?.allowed_cidrs ?? [],
+    trustedProxies: (file.network?.trusted_proxies ?? []).map(readRange).filter((range) => range !== null),
   }
 }
 

@@ -336,6 +336,7 @@ export const requestOf = (lead: PeopleLead): EdgeRequest => ({
     accept: null,
     host: null,
     forwardedProto: null,
+    forwardedFor: null,
     userAgent: null,
     referer: null,
     hubSignature: null,
