@@ -179,9 +179,12 @@ async function auction(ports: IntakePorts, candidate: Candidate, claimed: Fresh)
   const stored = await received.catch(() => null)
   ports.metrics.observe('received', ports.clock.mono() - givenAt)
   if (stored?.code !== 'STORED') return notReceived(ports, candidate, lead, stored)
+  if (candidate.use && !lead.test) ports.metrics.offer('used')
   if (lead.mode === 'async') return answered(pending(lead))
   const answer = (await decided) ?? pending(lead)
-  return answered(answer, candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer)))
+  const instead = candidate.use && (await offerInstead(ports, lead, answer, candidate.use.offer))
+  if (instead && !lead.test) ports.metrics.offer('reoffered')
+  return answered(answer, instead)
 }
 
 function factsOf(ports: IntakePorts, candidate: Candidate): LeadFacts {

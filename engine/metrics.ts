@@ -32,6 +32,9 @@ export type Stage = (typeof STAGES)[number]
 export type PingEnd = 'bid' | 'no_bid' | 'late' | 'error'
 export type PostState = 'accepted' | 'rejected' | 'not_sent' | 'in_doubt'
 
+/** `nothing`: nobody bid; `expired`: a lead came for it too late. */
+export type OfferEnd = 'made' | 'nothing' | 'used' | 'expired' | 'reoffered'
+
 export type MetricsJson = MetricObjectWithValues<never>[]
 
 export interface Metrics {
@@ -47,6 +50,8 @@ export interface Metrics {
   check(check: string, end: string): void
   /** A hold found no place; `window`: hour, day, week, month, total, concurrency. */
   capFull(window: string): void
+  /** What became of offers to sources for their pings. */
+  offer(end: OfferEnd): void
   rateLimited(source: string): void
   /** So many exchanges with buyers that were not kept, because too many waited for the ledger. */
   exchangesLost(kind: 'ping' | 'post', n: number): void
@@ -82,6 +87,11 @@ export function createMetrics(): Metrics {
   const posts = count('posts', 'How posts ended.', 'buyer', 'state')
   const checks = count('checks', 'What checks of leads came to.', 'check', 'end')
   const capsFull = count('caps_full', 'Holds that found no place in a cap.', 'window')
+  const offers = count(
+    'offers',
+    'Offers to sources: made, used by a lead, asked for too late, made in place of another.',
+    'end',
+  )
   const limited = count('rate_limited', 'Leads refused because their source was too fast.', 'source')
   const events = count('events', 'What alerts found for the first time.', 'alert')
   const lost = count('exchanges_lost', 'Exchanges with buyers whose bytes were not kept.', 'kind')
@@ -95,6 +105,7 @@ export function createMetrics(): Metrics {
     ping: (buyer, end) => pings.add(buyer, end),
     post: (buyer, state) => posts.add(buyer, state),
     check: (check, end) => checks.add(check, end),
+    offer: (end) => offers.add(end),
     capFull: (window) => capsFull.add(window),
     rateLimited: (source) => limited.add(source),
     exchangesLost: (kind, n) => {

@@ -22,11 +22,12 @@ beforeAll(async () => {
 afterAll(() => kit.close())
 
 /** What is there for sure, by the name of the parameter. */
-const NAMES = ['id', 'version', 'key', 'lead_id', 'switch']
+const NAMES = ['id', 'version', 'key', 'lead_id', 'ping_id', 'switch']
 const REPORT = { from: '2026-03-01T00:00:00Z', to: '2026-04-01T00:00:00Z', by: 'source,state', zone: 'UTC' }
 const KNOWN = {
   ...{ id: 'acme', version: '1', from: '1', to: '1', format: 'json', 'If-None-Match': '*' },
   lead_id: '0197cafe-0000-7000-8000-000000000001',
+  ping_id: 'pg_0197cafe-0000-7000-8000-000000000002',
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into what they expect

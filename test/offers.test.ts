@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { exampleLead } from '../engine/example.ts'
 import { run } from './chaos/processes.ts'
 import { until } from './chaos/until.ts'
-import { type Door, House, houseConfig, send } from './inbound-kit.ts'
+import { type Door, House, houseConfig, look, send, sha256 } from './inbound-kit.ts'
 
 let house: House
 let one: Door
@@ -22,6 +22,7 @@ beforeAll(async () => {
     (url) =>
       houseConfig(url, (config) => {
         const { solar } = config.campaigns
+        config.admin = { keys: [{ sha256: sha256('root'), label: 'root' }] }
         config.campaigns.choice = { ...solar, offers: { consumer_choice: true } }
         config.campaigns.strict = { ...solar, offers: { personal: 'refuse', shortfall: 'reoffer' } }
         for (const campaign of ['choice', 'strict']) {
@@ -60,6 +61,7 @@ const post = (door: Door, pingId: string, lead: object, key = 'mill') =>
   send(`${door.origin}/v1/pings/${pingId}/lead`, lead, { key })
 const posts = () => house.buyers.counts.post
 
+const ADMIN = { authorization: 'Bearer root' }
 /** An advisory lock of the ledger's. */
 const GATE = 4_711
 
@@ -318,6 +320,45 @@ describe('where the consumer chooses', () => {
     const sold = await post(two, json.ping_id, { ...lead, consent_bids: 'b2, b1' })
     expect(sold.json).toMatchObject({ status: 'sold', payout: '11.20' })
     expect(house.seen('post').at(-1)).toMatchObject({ contract: 'bolt-choice' })
+  })
+})
+
+describe('what operators see', () => {
+  const count = async (end: string) => {
+    const { text } = await look(`${one.admin}/metrics`)
+    return Number(new RegExp(`^gavelpost_offers_total\\{end="${end}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  }
+  const page = async (pingId: string) => (await look(`${one.admin}/admin/v1/pings/${pingId}`, ADMIN)).json
+
+  it('offers are counted, and each shows what became of it', async () => {
+    const [made, used, reoffered, expired] = await Promise.all(['made', 'used', 'reoffered', 'expired'].map(count))
+    const lead = person()
+    rejects.add('acme')
+    const { ping_id } = (await ping(one, pinged(lead), 'strict')).json
+    expect(await page(ping_id)).toMatchObject({
+      ...{ ping_id, status: 'open', campaign: 'strict', source: 'mill', payout: '14.00', lead_id: null },
+      bids: [
+        { bid_id: 'b1', contract: 'acme-strict', price: '20.00', payout: '14.00', buyer_reference: 'acme-b' },
+        { bid_id: 'b2', contract: 'bolt-strict', price: '16.00' },
+      ],
+    })
+    const { json } = await post(one, ping_id, lead)
+    rejects.clear()
+    expect(await page(ping_id.slice(3))).toMatchObject({ status: 'used', lead_id: json.lead_id })
+    const second = await page(json.offer.ping_id)
+    expect(second).toMatchObject({ status: 'open', after_lead: json.lead_id, trace: [] })
+    expect((await page(ping_id)).trace.at(-2)).toMatch(
+      /> offer payout 14\.00 of acme-strict 20\.00, bolt-strict 16\.00$/,
+    )
+    await house.ask(`update offers set expires_at = now() - interval '1 s' where id = $1`, [
+      json.offer.ping_id.slice(3),
+    ])
+    expect((await post(one, json.offer.ping_id, lead)).status).toBe(409)
+    expect((await page(json.offer.ping_id)).status).toBe('expired')
+    expect(await Promise.all(['made', 'used', 'reoffered', 'expired'].map(count))).toEqual([
+      ...[made! + 1, used! + 1, reoffered! + 1, expired! + 1],
+    ])
+    expect((await look(`${one.admin}/admin/v1/pings/pg_nonsense`, ADMIN)).status).toBe(404)
   })
 })
 

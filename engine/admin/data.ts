@@ -6,6 +6,7 @@ import { capLines } from '../cap-lines.ts'
 import { Versions } from '../configuration/versions.ts'
 import { takeBuyerFile } from '../doubts/buyer-file.ts'
 import { eraseLead, leadEvidence, leadExchanges } from '../exchanges/proof.ts'
+import { pingPage } from '../offers/ping-page.ts'
 import { Returns } from '../returns/returns.ts'
 import type { Sealer } from '../seal.ts'
 import { searchLeads } from '../search.ts'
@@ -59,6 +60,7 @@ export function adminData(sources: AdminSources): AdminPort {
     explain: (leadId) => decidedBy(leadId, explainPage),
     replay: (leadId) => decidedBy(leadId, replayPage),
     leadPage: (leadId) => decidedBy(leadId, leadPage),
+    pingPage: (id) => pingPage(db, versions, id),
     exchanges: (leadId) => leadExchanges(db, sealer, leadId),
     evidence: (leadId) => leadEvidence(db, sealer, leadId),
     erase: (leadId) => eraseLead(db, leadId),

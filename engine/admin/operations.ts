@@ -12,6 +12,7 @@ import { leadOperations } from './leads.ts'
 import { ADMIN_PLANE, withDocument } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { pageOperations } from './pages.ts'
+import { pingOperations } from './pings.ts'
 import type { AdminPort } from './port.ts'
 import { postbackOperations } from './postbacks.ts'
 import { proofOperations } from './proof.ts'
@@ -39,6 +40,7 @@ export function operationsOf({ data, publishing, db, sealer, clock }: AdminParts
     ...capOperations((owner) => data.capLines(owner)),
     ...balanceOperations(db),
     ...leadOperations(data),
+    ...pingOperations(data),
     ...proofOperations(data, db),
     ...reconciliationOperations(data),
     ...returnOperations(data.returns),

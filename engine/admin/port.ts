@@ -4,6 +4,7 @@ import type { CapLine, Owner } from '../cap-lines.ts'
 import type { BuyerFile, FileReport } from '../doubts/buyer-file.ts'
 import type { ResolveAnswer, Verdict, Which } from '../doubts/resolve.ts'
 import type { Erased, EvidencePage, ExchangesPage } from '../exchanges/proof.ts'
+import type { PingPage } from '../offers/ping-page.ts'
 import type { Returns } from '../returns/returns.ts'
 import type { LeadQuery } from '../search.ts'
 import type { HotDump } from '../store/port.ts'
@@ -13,6 +14,8 @@ import type { ReturnState } from '../store/tables.ts'
 export interface AdminPort {
   /** Null: no lead has this id. */
   leadPage(leadId: string): Promise<LeadPage | null>
+  /** A source's ping by the id of its offer. Null: there is none. */
+  pingPage(id: string): Promise<PingPage | null>
   /** Newest first. */
   search(query: LeadQuery): Promise<readonly object[]>
   explain(leadId: string): Promise<{ readonly seats: readonly object[] } | null>

@@ -71,6 +71,7 @@ export async function ping(ports: IntakePorts, admitted: Admitted): Promise<Ping
       () => false,
     ))
   if (!row || !kept) return { kind: 'refused', refusal: problem.notReady() }
+  if (!row.test) ports.metrics.offer(row.bids.length > 0 ? 'made' : 'nothing')
   return { kind: 'offer', offer: row, dropped, leadRef: parsed.lead.leadRef }
 }
 
@@ -133,5 +134,7 @@ export async function takeOffered(ports: IntakePorts, admitted: Admitted, offer:
   if (ports.clock.wall() < offer.expiresAt) return take(ports, posted, offer)
   const bound = await ports.ledger.bound(pingKeyOf(offer)).catch(() => undefined)
   if (bound === undefined) return refused(problem.notReady())
-  return bound === null ? refused(problem.pingExpired()) : take(ports, posted, offer)
+  if (bound !== null) return take(ports, posted, offer)
+  if (!posted.test) ports.metrics.offer('expired')
+  return refused(problem.pingExpired())
 }
