@@ -89,7 +89,7 @@ export function proofOperations(data: AdminPort, db: Kysely<LedgerTables>): read
       ...{ ...shared, id: 'eraseLead', method: 'POST', path: '/admin/v1/leads/{lead_id}:erase', body: object({}) },
       role: 'admin',
       summary:
-        'Destroys what is known of its person, here and in every backup: its fields, what was said to buyers, redirects, and that it is found by phone or email. Money, trace, references and what duplicates are judged by stay. It cannot be undone.',
+        'Destroys what is known of its person: its fields, what was said to buyers, redirects, and that it is found by phone or email. A backup that was made before has the key of it still. Money, trace, references and what duplicates are judged by stay. It cannot be undone.',
       answers: { 200: { description: 'The person is erased.', schema: Erased } },
       run: (call) => erase(data, db, call),
     },
