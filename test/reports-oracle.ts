@@ -87,6 +87,7 @@ async function factsOfOne(kit: LedgerKit, { leadId, cast, lead, said, isOffer }:
       ({ state, copy: own }: Intent & { copy?: number }) => state === 'accepted' && own === copy,
     )
     const put = buyer ? seat(buyer.contract) : add
+    if (account.startsWith('check:')) add('check_cost', amount)
     if (account.startsWith('source:')) put('payout', amount)
     if (account.startsWith('buyer:')) put('revenue', -amount)
     if (account.startsWith('buyer:') && cause === 'return') {
@@ -219,7 +220,12 @@ function shownOf(facts: readonly Fact[], ofSeats: boolean) {
     average_bid: bids === 0 ? null : money(sum('bid_sum') / bids!),
     reject_rate: rate(sum('rejects'), posts!),
     ...{ price_cut: money(sum('price_cut')), returned: money(sum('returned')) },
-    ...{ revenue: money(revenue!), payout: money(payout!), margin: money(revenue! - payout!) },
+    ...{
+      revenue: money(revenue!),
+      payout: money(payout!),
+      margin: money(revenue! - payout! - (ofSeats ? 0 : sum('check_cost'))),
+    },
+    check_cost: lead(money(sum('check_cost'))),
     contact_rate: rate(sum('contacted'), sum('copies')),
     conversion_rate: rate(sum('converted'), sum('copies')),
     disposed_revenue: money(sum('disposed_revenue')),

@@ -44,6 +44,7 @@ const fate = fc.record({
   erased: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
   doubts: fc.constantFrom('accepted', 'rejected', null),
   returned: fc.boolean(),
+  checkCost: fc.constantFrom(0, 0, 20_000),
   disposed: fc.uniqueArray(
     fc.tuple(fc.constantFrom('attempted', 'quoted', 'sold', 'funded', 'bad_contact'), fc.constantFrom(null, 5, 7)),
     { maxLength: 3, selector: ([status]) => status },
@@ -176,7 +177,7 @@ async function befall(played: readonly Played[], fates: readonly Fate[]): Promis
       other!.id,
       leadId,
     ])
-    const { doubts, returned, disposed } = fates[at]!
+    const { doubts, returned, disposed, checkCost } = fates[at]!
     const why = doubts === 'accepted' ? 'won' : 'unresolved'
     if (doubts !== null)
       await kit.ask(
@@ -185,6 +186,12 @@ async function befall(played: readonly Played[], fates: readonly Fate[]): Promis
         [other!.id, leadId, doubts, why],
       )
     if (returned) await giveBack(leadId)
+    if (checkCost > 0)
+      await kit.ask(
+        `insert into entries (lead_id, copy, cause, account, amount, currency)
+        values ($1, 0, 'check', 'check:dnc', $2, 'USD'), ($1, 0, 'check', 'margin', -$2::bigint, 'USD')`,
+        [leadId, checkCost],
+      )
     for (const [status, value] of disposed)
       await kit.ask(
         `insert into dispositions (lead_id, copy, contract, buyer, status, value, at)
