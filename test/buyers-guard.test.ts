@@ -6,6 +6,7 @@ import { ConnectFailure, createGuard, type Guard, type GuardOptions, type Lookup
 import { createBuyersWire } from '../buyers/wire.ts'
 import { compileVersion } from '../rules/version.ts'
 import { contractAt, HandClock, LOOPBACK, pingOf, postOf } from './buyers-kit.ts'
+import { configWith } from './delivery-kit.ts'
 
 let server: net.Server
 let port = 0
@@ -307,16 +308,6 @@ describe('a forbidden buyer', () => {
 })
 
 const configAt = (url: string, allowed: readonly string[]) => ({
-  sources: { web: { pseudonym: 'S-1', status: 'active', campaigns: ['solar'], keys: [] } },
-  campaigns: {
-    solar: {
-      ...{ vertical: 'solar', zone: 'America/Chicago', payout: { share: 0.7 } },
-      plan: [{ tier: 'main', strategy: 'auction' }],
-    },
-  },
-  buyers: { acme: { zone: 'America/Chicago' } },
-  contracts: {
-    acme: { buyer: 'acme', campaign: 'solar', status: 'active', price: '10.00', delivery: { post_url: url } },
-  },
+  ...configWith({ ping_url: undefined, post_url: url }, { price: '10.00' }),
   network: { allowed_cidrs: allowed },
 })

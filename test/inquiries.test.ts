@@ -15,6 +15,7 @@ import { leadJson } from '../rules/lead.ts'
 import { wallMs } from '../rules/units.ts'
 import { compileVersion, type Snapshot } from '../rules/version.ts'
 import { LOOPBACK, wireLead } from './buyers-kit.ts'
+import { configWith } from './delivery-kit.ts'
 import { clock, final, intended, LedgerKit, received, result, sealer, type TestEngine } from './ledger-kit.ts'
 
 const SECRET_BYTES = Buffer.alloc(32, 5)
@@ -43,26 +44,9 @@ afterEach(async () => {
 })
 
 function snapshotWith(contract: object, delivery: object = {}): Snapshot {
-  const compiled = compileVersion(
-    {
-      sources: { demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solar'], keys: [] } },
-      campaigns: {
-        solar: {
-          ...{ vertical: 'solar', zone: 'America/Chicago', payout: { share: 0.7 } },
-          plan: [{ tier: 'main', strategy: 'auction' }],
-        },
-      },
-      buyers: { acme: { zone: 'America/Chicago' } },
-      contracts: {
-        acme: {
-          ...{ buyer: 'acme', campaign: 'solar', status: 'active', price: '20.00', ...contract },
-          delivery: { post_url: `${mock.url}/acme/post`, secrets: [SECRET], ...delivery },
-        },
-      },
-      network: { allowed_cidrs: LOOPBACK },
-    },
-    1,
-  )
+  const to = { ping_url: undefined, post_url: `${mock.url}/acme/post`, secrets: [SECRET], ...delivery }
+  const sources = { demo: { pseudonym: 'S-1', status: 'active', campaigns: ['solar'], keys: [] } }
+  const compiled = compileVersion({ ...configWith(to, { price: '20.00', ...contract }), sources }, 1)
   if (!compiled.ok) throw new Error(compiled.faults.map(({ path, message }) => `${path} ${message}`).join('\n'))
   return compiled.snapshot
 }

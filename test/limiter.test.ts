@@ -35,25 +35,15 @@ class World {
     return new Promise((resolve) => this.clock.at(this.clock.mono() + answersAfter, () => resolve(got)))
   }
 
-  /** Goes on to a moment; what was promised meanwhile is heard. */
-  async to(moment: number): Promise<void> {
-    let there = false
-    this.clock.at(moment, () => (there = true))
-    while (!there) {
-      this.clock.goOn()
-      for (let turn = 0; turn < 4; turn++) await null
-    }
-  }
-
   /** Offers leads evenly spaced over `ms` to every engine in turn; answers how many came in. */
   async offer(perSecond: number, ms: number, source = SOURCE): Promise<number> {
     let granted = 0
     const start = this.clock.mono()
     for (let i = 0; i < (perSecond * ms) / 1000; i++) {
-      await this.to(start + (i * 1000) / perSecond)
+      await this.clock.to(start + (i * 1000) / perSecond)
       if (this.engines[i % this.engines.length]!.take(source) === 0) granted++
     }
-    await this.to(start + ms)
+    await this.clock.to(start + ms)
     return granted
   }
 }
@@ -95,9 +85,9 @@ describe('the rate of a source', () => {
     const world = new World()
     const slow = { id: 'slow', ratePerSecond: 1, burst: 1 }
     expect(world.engines[0]!.take(slow)).toBe(0)
-    await world.to(5)
+    await world.clock.to(5)
     expect(world.engines[0]!.take(slow)).toBe(1)
-    await world.to(1_100)
+    await world.clock.to(1_100)
     expect(world.engines[0]!.take(slow)).toBe(0)
   })
 })
@@ -138,7 +128,7 @@ it('forgets sources that are not configured any more', async () => {
   const world = new World()
   const [limiter] = world.engines
   expect(limiter!.take({ id: 'gone', ratePerSecond: 1, burst: 1 })).toBe(0)
-  await world.to(10)
+  await world.clock.to(10)
   expect(limiter!.take({ id: 'gone', ratePerSecond: 1, burst: 1 })).toBe(1)
   limiter!.keep(new Set(['demo']))
   expect(limiter!.take({ id: 'gone', ratePerSecond: 1, burst: 1 })).toBe(0)
@@ -152,7 +142,7 @@ it('never grants more than the rate and two bursts, whatever the arrivals', asyn
       const world = new World(engines)
       let [granted, turn] = [0, 0]
       for (const [gap, leads] of gaps) {
-        await world.to(world.clock.mono() + gap)
+        await world.clock.to(world.clock.mono() + gap)
         for (let i = 0; i < leads; i++)
           if (world.engines[turn++ % engines]!.take({ id: 'any', ...limit }) === 0) granted++
       }

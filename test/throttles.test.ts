@@ -37,25 +37,16 @@ class World {
     return new Promise((resolve) => this.clock.at(this.clock.mono() + answersAfter, () => resolve(lent)))
   }
 
-  async to(moment: number): Promise<void> {
-    let there = false
-    this.clock.at(moment, () => (there = true))
-    while (!there) {
-      this.clock.goOn()
-      for (let turn = 0; turn < 4; turn++) await null
-    }
-  }
-
   /** Pings evenly spaced over `ms`, by each engine in turn; answers how many left in each second. */
   async ping(contract: ReturnType<typeof contractOf>, perSecond: number, ms: number): Promise<number[]> {
     const start = this.clock.mono()
     const left = new Array<number>(Math.ceil(ms / 1_000)).fill(0)
     for (let i = 0; i < (perSecond * ms) / 1_000; i++) {
-      await this.to(start + (i * 1_000) / perSecond)
+      await this.clock.to(start + (i * 1_000) / perSecond)
       const second = Math.floor((this.clock.mono() - start) / 1_000)
       if (this.engines[i % this.engines.length]!.take(contract) === null) left[second]!++
     }
-    await this.to(start + ms)
+    await this.clock.to(start + ms)
     return left
   }
 }
@@ -88,7 +79,7 @@ describe('one process', () => {
     expect(engine.fullWindow(contract)).toBeNull()
     expect(await world.ping(contract, 10, 1_000)).toEqual([2])
     expect(engine.fullWindow(contract)).toBe('minute')
-    await world.to(60_000)
+    await world.clock.to(60_000)
     expect(await world.ping(contract, 10, 1_000)).toEqual([2])
     expect(engine.take(contract)).toBe('day')
     const other = contractOf([], [contract.buyer.throttles[0]!])

@@ -48,6 +48,16 @@ export class VirtualClock implements Clock {
     return true
   }
 
+  /** Goes on to a moment; what was promised meanwhile is heard. */
+  async to(moment: number): Promise<void> {
+    let there = false
+    this.at(moment, () => (there = true))
+    while (!there) {
+      this.goOn()
+      for (let turn = 0; turn < 4; turn++) await null
+    }
+  }
+
   #cancel(alarm: Alarm): void {
     const place = this.#alarms.indexOf(alarm)
     if (place >= 0) this.#alarms.splice(place, 1)
