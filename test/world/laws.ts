@@ -401,7 +401,8 @@ function isLeftOut(played: Played, { contract, group }: SeatTerms, asked: Readon
 function lineOf({ cast, terms, rows }: Played, tier: number): number[] {
   const { eligible, dice } = cast.opening
   const contract = (seat: number) => terms.seats[eligible[seat]!]!
-  const members = eligible.map((_, seat) => seat).filter((seat) => contract(seat).tier === tier)
+  const fell = new Set(checkedOf({ rows })?.fell?.map(([seat]) => seat))
+  const members = eligible.map((_, seat) => seat).filter((seat) => contract(seat).tier === tier && !fell.has(seat))
   if (terms.tiers[tier]!.strategy === 'waterfall')
     return members.sort((a, b) => contract(a).priority - contract(b).priority || dice[b]! - dice[a]! || a - b)
   let tickets = members.flatMap((seat) => new Array<number>(contract(seat).weight).fill(seat))

@@ -151,6 +151,19 @@ const trouble: fc.Arbitrary<StoryStore> = fc.oneof(
   },
 )
 
+/** One check, and who minds it: the campaign, by a filter on its score, or by its refusal. */
+const checked = fc.record({
+  does: fc.oneof(
+    fc.constant('silent' as const),
+    fc.record({ after: fc.integer({ min: 0, max: 70 }), body: fc.record({ score: fc.constantFrom(10, 50, 90) }) }),
+    fc.record({ after: fc.constant(5), fault: fc.constantFrom('connect', 'breaker') }),
+  ),
+  fail: fc.constantFrom('open', 'closed'),
+  cost: fc.constantFrom('0.00', '0.02'),
+  ofCampaign: mostly(false, true),
+  minds: fc.array(fc.constantFrom('nothing', 'refusal', 'filter'), { minLength: 8, maxLength: 8 }),
+})
+
 /** A configuration that the engine would take, and one lead on it. */
 export const anyStory: fc.Arbitrary<Story> = fc
   .record({
@@ -166,6 +179,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
     trouble,
     turns: fc.integer({ min: 0, max: 4 }),
     slowTurn: mostly(0, 400),
+    checked: fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: checked }),
     asks: mostly(false, true),
     offer: fc.oneof(
       { weight: 4, arbitrary: fc.constant(undefined) },
@@ -204,6 +218,7 @@ export const anyStory: fc.Arbitrary<Story> = fc
               ...(bids ? limitsOf(minBid, declares ? maxBid : undefined) : { priceRules }),
             }),
             ...(elsewhere ? { filter: { state: ['CA'] } } : {}),
+            ...(world.checked && mindfulOf(world.checked.minds[at]!, elsewhere)),
           },
         ]
       }),
@@ -219,7 +234,8 @@ export const anyStory: fc.Arbitrary<Story> = fc
         dice: world.dice,
         lead: { vertical: 'solar', state: 'TX', zip: '78701', ownership: 'own' },
         plan,
-        terms: world.terms,
+        terms: { ...world.terms, ...(world.checked?.ofCampaign && { checks: ['fraud'] }) },
+        ...(world.checked && { checks: { fraud: fraudOf(world.checked) } }),
         contracts,
         ...given({
           asks: world.asks || undefined,
@@ -231,6 +247,22 @@ export const anyStory: fc.Arbitrary<Story> = fc
       } satisfies Story),
     ) as Story
   })
+
+type RandomCheck = typeof checked extends fc.Arbitrary<infer T> ? T : never
+
+const fraudOf = ({ does, fail, cost }: RandomCheck): NonNullable<Story['checks']>[string] => ({
+  file: {
+    ...{ url: 'https://fraud.example/', body: { phone: '{phone}' }, outputs: { score: { number: 'score' } } },
+    ...{ refuse: { score: { min: 85 } }, timeout_ms: 50, fail, cost },
+  },
+  does,
+})
+
+function mindfulOf(how: string, elsewhere: boolean): Partial<StoryContract> {
+  if (how === 'refusal') return { checks: ['fraud'] }
+  if (how === 'nothing') return {}
+  return { filter: { ...(elsewhere && { state: ['CA'] }), 'fraud.score': { max: 40 } } }
+}
 
 type RandomOffer = {
   payout: string
