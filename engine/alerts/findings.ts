@@ -127,7 +127,7 @@ async function openBreakers({ db }: FindingParts, { buyers, minutes }: Alert): P
   return rows
     .filter(({ buyer }) => watches(buyers, buyer))
     .map(({ buyer, kind, origin, engines, opened }) => ({
-      ...{ subject: `buyer ${buyer}`, episode: `${kind} ${origin}` },
+      ...{ subject: `${kind === 'check' ? 'check' : 'buyer'} ${buyer}`, episode: `${kind} ${origin}` },
       facts: { kind, origin, engines, opened: opened.toISOString() },
     }))
 }
