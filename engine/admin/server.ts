@@ -68,11 +68,11 @@ async function serve(plane: Plane, log: Log, request: IncomingMessage, response:
     log('admin_request_failed', { fault: error })
     page = problem.notReady()
   }
-  // A body that nobody read would hold up the connection's next request.
-  const unread = request.complete ? {} : { connection: 'close' }
+  // What nobody read of the body is skipped, for as long as a request may take: to close on it would lose the answer to a reset.
   const always = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
-  response.writeHead(page.status, { ...always, ...unread, ...page.headers })
+  response.writeHead(page.status, { ...always, ...page.headers })
   response.end(page.body)
+  request.resume()
 }
 
 function askedBy(request: IncomingMessage): Asked {
@@ -88,7 +88,8 @@ function askedBy(request: IncomingMessage): Asked {
 async function bodyOf(request: IncomingMessage, limit: number): Promise<string | null> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of request) {
+  // To leave the loop must not end the connection, which has to carry the refusal.
+  for await (const part of request.iterator({ destroyOnReturn: false })) {
     size += (part as Buffer).length
     if (size > limit) return null
     parts.push(part as Buffer)
