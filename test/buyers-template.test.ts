@@ -118,7 +118,7 @@ describe('a delivery', () => {
 
   it('that cannot be sent is a bug of whoever published it', () => {
     const bad = contractAt(URL, { delivery: { postUrl: 'ftp://buyer.example/leads?key=secret' } })
-    expect(() => compileAdapter(bad)).toThrow('contract acme: "ftp://buyer.example/leads" is no http or https URL')
+    expect(() => compileAdapter(bad)).toThrow('acme: "ftp://buyer.example/leads" is no http or https URL')
     expect(() => compileAdapter(contractAt(URL, { delivery: { secrets: ['whsec_short'] } }))).toThrow('signing secret')
   })
 })

@@ -189,7 +189,8 @@ async function befall(played: readonly Played[], fates: readonly Fate[]): Promis
     if (checkCost > 0)
       await kit.ask(
         `insert into entries (lead_id, copy, cause, account, amount, currency)
-        values ($1, 0, 'check', 'check:dnc', $2, 'USD'), ($1, 0, 'check', 'margin', -$2::bigint, 'USD')`,
+        select $1, 0, 'check', account, amount, 'USD' from (values ('check:dnc', $2::bigint), ('margin', -$2::bigint)) as e (account, amount)
+        where not exists (select 1 from entries where lead_id = $1 and cause = 'check')`,
         [leadId, checkCost],
       )
     for (const [status, value] of disposed)

@@ -9,7 +9,8 @@ let door: Door
 beforeAll(async () => {
   const config = (buyers: string) =>
     houseConfig(buyers, (its) => {
-      its.campaigns.solar.plan[0].copies = 2
+      // Longer than any ping of a loaded machine takes: both must bid.
+      Object.assign(its.campaigns.solar.plan[0], { copies: 2, ping_ms: 6_000 })
       its.contracts.acme.returns = { share: 1 }
       its.contracts.acme.caps = { day: 5 }
       its.buyers.acme.balance = { credit: '100.00' }
