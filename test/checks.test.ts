@@ -1,6 +1,6 @@
 /** Checks of leads: services asked over real sockets, with their faults; answers kept and shared; and a whole engine. */
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type MockBuyers, type Script, startMockBuyers } from '../bench/mock-buyer.ts'
 import { type Fault, faulty } from '../bench/mock-faults.ts'
 import { type MockAction, reply } from '../bench/mock-temper.ts'
@@ -436,7 +436,7 @@ describe('a whole engine', () => {
     const page = (await look(`${door.admin}/metrics`)).text
     expect(page).toMatch(/gavelpost_checks_total\{check="dnc",end="http_500"\} 1/)
     expect(page).toContain('gavelpost_buyer_latency_p50_ms{buyer="fraud",kind="check"}')
-    const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: inject('redisUrl') }
+    const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: house.redisUrl }
     const { code, out, error } = await run('bench/verify.ts', ['--drained'], env)
     expect([code, error], out).toEqual([0, ''])
     expect(out).toMatch(/\+ checks 0\.\d+/)

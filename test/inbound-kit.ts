@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { request } from 'undici'
-import { inject } from 'vitest'
 import { type MockBuyers, type MockOptions, startMockBuyers } from '../bench/mock-buyer.ts'
 import { Program } from './chaos/processes.ts'
-import { freshDatabase, stopOwnPostgres } from './postgres.ts'
+import { type FreshDatabase, freshDatabase, stopOwnPostgres } from './postgres.ts'
+import { type RedisServer, startRedis } from './redis.ts'
 
 const READY = /^ready (http:\/\/\S+) +admin (http:\/\/\S+)/
 const MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
@@ -33,15 +33,21 @@ export interface Door {
 export class House {
   readonly buyers: MockBuyers
   readonly databaseUrl: string
+  /** A Redis of its own: engines of two ledgers must not share one. */
+  readonly redisUrl: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'gavelpost-inbound-'))
   readonly #drop: () => Promise<void>
   readonly #doors: Door[] = []
   readonly #pool: pg.Pool
 
-  private constructor(buyers: MockBuyers, url: string, drop: () => Promise<void>, config: object) {
+  private constructor(buyers: MockBuyers, database: FreshDatabase, redis: RedisServer, config: object) {
+    const { url } = database
     this.buyers = buyers
     this.databaseUrl = url
-    this.#drop = drop
+    this.redisUrl = redis.url
+    this.#drop = async () => {
+      await Promise.all([database.drop(), redis.stop()])
+    }
     this.#pool = new pg.Pool({ connectionString: url, max: 2 })
     this.#pool.on('error', () => {})
     writeFileSync(join(this.#folder, 'config.json'), JSON.stringify(config))
@@ -49,15 +55,16 @@ export class House {
 
   /** `config` is given where the buyers are. */
   static async open(config: (buyersUrl: string) => object, tempers: MockOptions): Promise<House> {
-    const [buyers, { url, drop }] = await Promise.all([startMockBuyers({ keep: true, ...tempers }), freshDatabase()])
-    return new House(buyers, url, drop, config(buyers.url))
+    const started = [startMockBuyers({ keep: true, ...tempers }), freshDatabase(), startRedis()] as const
+    const [buyers, database, redis] = await Promise.all(started)
+    return new House(buyers, database, redis, config(buyers.url))
   }
 
   /** Another engine on the same stores. */
   async engine(): Promise<Door> {
     const env = {
       DATABASE_URL: this.databaseUrl,
-      REDIS_URL: inject('redisUrl'),
+      REDIS_URL: this.redisUrl,
       CONFIG: join(this.#folder, 'config.json'),
       HOST: '127.0.0.1',
       PORT: '0',

@@ -1,6 +1,6 @@
 /** Source ping-post through real engines: an offer outlives its engine, is used once, and is never undercut. */
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exampleLead } from '../engine/example.ts'
 import { run } from './chaos/processes.ts'
 import { until } from './chaos/until.ts'
@@ -363,7 +363,7 @@ describe('what operators see', () => {
 })
 
 it('the verifier finds nothing wrong', async () => {
-  const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: inject('redisUrl') }
+  const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: house.redisUrl }
   const { code, out, error } = await run('bench/verify.ts', ['--drained'], env)
   expect([code, code === 0 ? '' : out + error]).toEqual([0, ''])
 })

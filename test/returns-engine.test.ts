@@ -1,5 +1,5 @@
 /** A return through a whole engine: the buyer's balance, the source's answer, the operator's pages, and the verifier agree. */
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { verifyProgram } from '../bench/verify/program.ts'
 import { exampleLead } from '../engine/example.ts'
 import { type Door, House, houseConfig, look, send, sha256 } from './inbound-kit.ts'
@@ -60,7 +60,7 @@ it('gives the money back and leaves everything else as it was', async () => {
   const out = (text: string) => {
     said += `${text}\n`
   }
-  const settings = { DATABASE_URL: house.databaseUrl, REDIS_URL: inject('redisUrl') }
+  const settings = { DATABASE_URL: house.databaseUrl, REDIS_URL: house.redisUrl }
   expect(await verifyProgram([], settings, { out, error: out }), said).toBe(0)
   expect(said).toMatch(/returns 1 +balances 1 /)
 })

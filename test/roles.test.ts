@@ -9,7 +9,7 @@ let admin: AdminKit
 let portal: PortalKit
 beforeAll(async () => {
   admin = await AdminKit.open()
-  portal = await PortalKit.open()
+  portal = await PortalKit.open({ patient: true })
 })
 afterAll(async () => {
   await admin.close()

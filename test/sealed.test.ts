@@ -5,9 +5,10 @@ import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { request } from 'undici'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { exampleLead } from '../engine/example.ts'
 import { freshDatabase } from './postgres.ts'
+import { startRedis } from './redis.ts'
 
 const MAIN = new URL('../engine/main.ts', import.meta.url).pathname
 
@@ -39,7 +40,9 @@ async function everyKey(url: string): Promise<string> {
 test('a sold lead and an invalid one leave no trace of whom they are about', async () => {
   const { url, drop } = await freshDatabase()
   onTestFinished(drop)
-  const stores = { DATABASE_URL: url, REDIS_URL: inject('redisUrl') }
+  const redis = await startRedis()
+  onTestFinished(() => redis.stop())
+  const stores = { DATABASE_URL: url, REDIS_URL: redis.url }
   const env = { ...stores, PORT: '0', ADMIN_PORT: '0', GAVEL_MASTER_KEY: randomBytes(32).toString('base64') }
   const engine = spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'], ...env, LOG_LEVEL: 'trace' } })
   onTestFinished(() => void engine.kill('SIGKILL'))

@@ -1,5 +1,5 @@
 /** Test leads run the whole plan against test deliveries, and touch no cap, claim, report, money or buyer. */
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { exampleLead } from '../engine/example.ts'
 import { openPool, queriesOver } from '../engine/store/postgres.ts'
 import { doubtsByContract } from '../engine/store/queries.ts'
@@ -81,7 +81,7 @@ it('leave no sale, money, sum, rollup, claim, postback or used cap behind', asyn
 })
 
 it('the verifier finds nothing wrong', async () => {
-  const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: inject('redisUrl') }
+  const env = { DATABASE_URL: house.databaseUrl, REDIS_URL: house.redisUrl }
   const { code, out, error } = await run('bench/verify.ts', ['--drained'], env)
   expect([code, code === 0 ? '' : out + error]).toEqual([0, ''])
 })
