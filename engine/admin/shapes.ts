@@ -66,3 +66,10 @@ export const Checked = object({
   ),
   leads: whole('How many leads came in the last 24 hours.'),
 })
+
+/** What every block may say beside whose leads it keeps from whom. */
+export const BLOCK_TERMS = {
+  sub: Type.Optional(words('sub1', 'sub2', 'sub3', 'sub4', 'sub5', 'click_id')),
+  value: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'What stands in the sub-id.' })),
+  until: Type.Optional(given('It ends by itself then: 2026-03-02T20:00:00Z.')),
+}

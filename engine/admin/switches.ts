@@ -17,12 +17,12 @@ import type { LedgerTables } from '../store/tables.ts'
 import { type Call, json, nothing, type Operation, type Page } from './operation.ts'
 import { refusal } from './refusals.ts'
 import { mergePatch, valueAt } from './resources.ts'
-import { given, id, KINDS, moment, nullable, numeral, object, Published, text, whole, words } from './shapes.ts'
+import { BLOCK_TERMS, id, KINDS, moment, nullable, numeral, object, Published, text, whole, words } from './shapes.ts'
 
 type Db = Kysely<LedgerTables>
 
 const note = Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'Why, for the audit.' }))
-const until = Type.Optional(given('It ends by itself then: 2026-03-02T20:00:00Z.'))
+const { until } = BLOCK_TERMS
 const Shown = object({
   id: whole('Its number, to lift it by.'),
   kind: words('pause', 'block'),
@@ -43,9 +43,7 @@ const Block = object({
   buyer: Type.Optional(id('Keep the leads from this buyer.')),
   campaign: Type.Optional(id('In this campaign only.')),
   source: Type.Optional(id('Leads of this source.')),
-  sub: Type.Optional(words('sub1', 'sub2', 'sub3', 'sub4', 'sub5', 'click_id')),
-  value: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'What stands in the sub-id.' })),
-  until,
+  ...BLOCK_TERMS,
   note,
 })
 

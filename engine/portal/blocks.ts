@@ -2,7 +2,7 @@
 import Type from 'typebox'
 import type { Fault, Snapshot } from '../../rules/version.ts'
 import { type Call, json, nothing, type Operation, type Page } from '../admin/operation.ts'
-import { given, id, moment, nullable, numeral, object, text, whole, words } from '../admin/shapes.ts'
+import { BLOCK_TERMS, id, moment, nullable, numeral, object, text, whole } from '../admin/shapes.ts'
 import { timesOf } from '../admin/switches.ts'
 import { liftSwitches, type SwitchRow, setSwitch, switchesOn } from '../configuration/switchboard.ts'
 import * as problem from '../problem.ts'
@@ -14,14 +14,11 @@ import { momentOf, NO_DAY } from './pages.ts'
 /** Every process asks every lead about them. */
 const MOST_OWN_BLOCKS = 100
 
-const named = { sub: words('sub1', 'sub2', 'sub3', 'sub4', 'sub5', 'click_id') }
 const pseudonym = { minLength: 1, maxLength: 63, description: 'The name under which you know the source.' }
 const Block = object({
   source: Type.Optional(Type.String(pseudonym)),
-  sub: Type.Optional(named.sub),
-  value: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'What stands in the sub-id.' })),
+  ...BLOCK_TERMS,
   contract: Type.Optional(id('For this contract only; for all of yours where it is not given.')),
-  until: Type.Optional(given('It ends by itself then: 2026-03-02T20:00:00Z.')),
   note: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: 'Why.' })),
 })
 const Shown = object({

@@ -7,14 +7,14 @@ import { given, object, words } from '../admin/shapes.ts'
 import * as problem from '../problem.ts'
 import { COLUMNS } from '../reports/columns.ts'
 import { headOf, MOST_ROWS, PERIODS, type ReportQuery, reportOf } from '../reports/report.ts'
-import type { Dimension } from '../reports/sums.ts'
+import { type Dimension, OF_LEADS } from '../reports/sums.ts'
 import type { PortalParts } from './operations.ts'
 import { noSuchTime, spanOf } from './pages.ts'
 
 const opt = Type.Optional
 
 /** What a source knows of its own leads. */
-const BY = ['campaign', 'state', 'sub1', 'sub2', 'sub3', 'sub4', 'sub5'] as const satisfies readonly Dimension[]
+const BY = ['campaign', ...OF_LEADS] as const satisfies readonly Dimension[]
 /** Neither prices nor margins, nor what buyers were asked and said. */
 const SHOWN = [
   ...['received', 'valid', 'invalid', 'duplicates', 'sold', 'unsold', 'pending', 'expired', 'fill_rate'],

@@ -4,7 +4,8 @@ import { Exclusions } from './exclusions.ts'
 
 /** What is known of every lead and of every seat; of a lead alone; of a seat alone. */
 export const BOTH = ['campaign', 'source', 'vertical'] as const
-export const OF_LEADS = ['state', 'sub1', 'sub2', 'sub3', 'sub4', 'sub5'] as const
+const SUBS = ['sub1', 'sub2', 'sub3', 'sub4', 'sub5'] as const
+export const OF_LEADS = ['state', ...SUBS] as const
 export const OF_SEATS = ['tier', 'buyer', 'contract'] as const
 export const DIMENSIONS = [...BOTH, ...OF_LEADS, ...OF_SEATS] as const
 export type Dimension = (typeof DIMENSIONS)[number]
@@ -178,7 +179,6 @@ export class Sums {
   }
 }
 
-const SUBS = ['sub1', 'sub2', 'sub3', 'sub4', 'sub5'] as const
 export type Subs = Readonly<Record<(typeof SUBS)[number], string>>
 const ANY_SUB: Subs = { sub1: OTHER, sub2: OTHER, sub3: OTHER, sub4: OTHER, sub5: OTHER }
 export const NO_SUB: Subs = { sub1: '', sub2: '', sub3: '', sub4: '', sub5: '' }

@@ -28,8 +28,7 @@ export const EXCHANGES = `
     v_day date;
   begin
     perform pg_advisory_xact_lock(71, 0);
-    select min(to_date(right(c.relname, 8), 'YYYYMMDD')) into v_day
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'ping_exchanges'::regclass;
+    select min(day) into v_day from days_of('ping_exchanges') as day;
     if v_day is null or v_day >= p_before then
       return null;
     end if;

@@ -11,6 +11,12 @@ export const PARTITIONS = `
       'post_exchanges', 'ping_exchanges']
   $$;
 
+  -- The days that a table has partitions of.
+  create function days_of(p_table regclass) returns setof date language sql stable as $$
+    select to_date(right(c.relname, 8), 'YYYYMMDD')
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = p_table
+  $$;
+
   -- Makes the daily partitions of every partitioned table from one day to another (UTC, both included), and on every day
   -- that has leads: a table may be newer than they are. Pings' days are dropped before their leads'. Says how many.
   create function make_partitions(p_first date, p_last date) returns integer language plpgsql as $$
@@ -24,9 +30,7 @@ export const PARTITIONS = `
     foreach v_table in array partitioned_tables() loop
       for v_day in
         select generate_series(p_first, p_last, interval '1 day')::date
-        union select to_date(right(c.relname, 8), 'YYYYMMDD')
-        from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'leads'::regclass and v_table <> 'ping_exchanges'
+        union select day from days_of('leads') as day where v_table <> 'ping_exchanges'
       loop
         v_name := v_table || '_' || to_char(v_day, 'YYYYMMDD');
         if to_regclass(v_name) is null then
@@ -49,8 +53,7 @@ export const PARTITIONS = `
     v_ended boolean;
   begin
     perform pg_advisory_xact_lock(71, 0);
-    select min(to_date(right(c.relname, 8), 'YYYYMMDD')) into v_day
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'leads'::regclass;
+    select min(day) into v_day from days_of('leads') as day;
     if v_day is null or v_day >= p_before then
       return null;
     end if;
